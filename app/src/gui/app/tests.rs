@@ -1,0 +1,300 @@
+//! The whole window against a scripted machine: the machine's end of the interface is in the test's hands.
+
+use super::*;
+use crate::config::Boot;
+use crate::gui::Launch;
+use crate::machine::api::{EngineMode, Event, GuestExit, MachineEnd, StartOptions, channel};
+use egui::{Key, Modifiers};
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT, Queryable};
+use std::ops::Deref;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// Made in the first frame, when there is a context.
+struct Window {
+    options: Option<GuiOptions>,
+    app: Option<App>,
+}
+
+impl Deref for Window {
+    type Target = App;
+    fn deref(&self) -> &App {
+        self.app.as_ref().expect("the first frame is over")
+    }
+}
+
+fn draw(ui: &mut Ui, window: &mut Window) {
+    if let Some(options) = window.options.take() {
+        // Fonts that are set in a frame can be used in the next one.
+        window.app = Some(App::new(ui.ctx(), options));
+    } else if let Some(app) = &mut window.app {
+        app.frame(ui);
+    }
+}
+
+struct Bench {
+    harness: Harness<'static, Window>,
+    machines: Arc<Mutex<Vec<(StartOptions, MachineEnd)>>>,
+    home: Home,
+    _root: tempfile::TempDir,
+}
+
+fn bench(prepare: impl FnOnce(&Home), start: StartWith) -> Bench {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let home = Home::at(root.path());
+    prepare(&home);
+    let machines: Arc<Mutex<Vec<(StartOptions, MachineEnd)>>> = Arc::default();
+    let made = machines.clone();
+    let launch: Launch = Arc::new(move |config: &MachineConfig, options| {
+        let (handle, end) = channel(&config.name, &["ttyS0", "hvc0"], config.harts as usize, config.engine);
+        end.set_state(RunState::Running);
+        made.lock().expect("no panic before").push((options, end));
+        Ok(handle)
+    });
+    let options = GuiOptions { home: home.clone(), start, launch };
+    let harness = Harness::builder()
+        .with_size([1280.0, 800.0])
+        .with_max_steps(40)
+        .build_ui_state(draw, Window { options: Some(options), app: None });
+    let mut bench = Bench { harness, machines, home, _root: root };
+    bench.steps();
+    bench
+}
+
+impl Bench {
+    /// Some frames; a running machine asks for frames for ever, so there is no "until quiet".
+    fn steps(&mut self) {
+        self.harness.run_steps(4);
+    }
+
+    fn until(&mut self, what: &str, mut done: impl FnMut(&mut Bench) -> bool) {
+        let end = Instant::now() + Duration::from_secs(20);
+        while !done(self) {
+            assert!(Instant::now() < end, "never happened: {what}");
+            std::thread::sleep(Duration::from_millis(5));
+            self.harness.step();
+        }
+        self.steps();
+    }
+
+    fn until_running(&mut self, count: usize) {
+        self.until("running", |b| {
+            let running = |s: &&Session| matches!(s.state(), Some(RunState::Running));
+            b.harness.state().sessions.iter().filter(running).count() == count
+        });
+    }
+
+    fn click(&mut self, label: &str) {
+        self.harness.get_by_label(label).click();
+        self.steps();
+    }
+
+    fn has(&self, label: &str) -> bool {
+        self.harness.query_by_label(label).is_some()
+    }
+
+    fn with_machine<R>(&self, i: usize, f: impl FnOnce(&MachineEnd) -> R) -> R {
+        f(&self.machines.lock().expect("no panic before")[i].1)
+    }
+
+    fn commands(&self, i: usize) -> Vec<Command> {
+        self.with_machine(i, |end| end.commands.try_iter().map(|r| r.command).collect())
+    }
+
+    fn keys(&mut self, key: Key) {
+        self.harness.key_press_modifiers(Modifiers::CTRL | Modifiers::SHIFT, key);
+        self.steps();
+    }
+}
+
+fn linux(home: &Home, name: &str) -> String {
+    let boot = Boot { kernel: Some("/nowhere/Image".to_owned()), ..Boot::default() };
+    let mut config = MachineConfig { name: name.to_owned(), boot, ..MachineConfig::default() };
+    home.create_machine(&mut config).expect("created");
+    config.id
+}
+
+#[test]
+fn the_first_start_shows_the_embedded_guest_running() {
+    let mut b = bench(|_| {}, StartWith::Default);
+    b.until_running(1);
+    b.with_machine(0, |end| end.serial()[0].push_output(b"hello from the guest\r\n$ "));
+    b.until("output", |b| b.harness.state().sessions[0].screen_text().contains("hello from the guest"));
+    b.harness.event(egui::Event::Text("help".to_owned()));
+    b.harness.key_press(Key::Enter);
+    b.steps();
+    assert_eq!(b.with_machine(0, |end| end.serial()[0].take_input(100)), b"help\r");
+}
+
+#[test]
+fn the_library_has_cards_and_starts_machines() {
+    let mut b = bench(
+        |home| {
+            linux(home, "Alpha");
+            linux(home, "Beta");
+        },
+        StartWith::Default,
+    );
+    assert!(b.has("Machine Alpha") && b.has("Machine Beta") && b.has("New machine card"));
+    b.click("Machine Beta");
+    b.until_running(1);
+    assert!(b.has("Terminal ttyS0"));
+    b.click("Library");
+    b.click("Machine Alpha");
+    b.until_running(2);
+    b.keys(Key::M);
+    assert_eq!(b.harness.state().shown().map(|s| s.config.name.as_str()), Some("Beta"));
+}
+
+#[test]
+fn pause_reset_save_and_power_reach_the_machine() {
+    let mut b = bench(|_| {}, StartWith::Default);
+    b.until_running(1);
+    b.click("Pause");
+    b.with_machine(0, |end| end.set_state(RunState::Paused));
+    b.steps();
+    b.keys(Key::Space);
+    b.with_machine(0, |end| end.set_state(RunState::Running));
+    b.steps();
+    b.click("Reset");
+    b.click("Save state");
+    let commands = b.commands(0);
+    assert_eq!(commands[..3], [Command::Pause, Command::Resume, Command::Reset]);
+    let state = b.home.state_file("vitrine-guest");
+    assert!(matches!(&commands[3], Command::SaveState { path, .. } if *path == state));
+    b.click("Power off");
+    assert_eq!(b.commands(0), [Command::PowerOff], "the embedded guest has nothing to lose");
+}
+
+#[test]
+fn power_off_asks_when_something_may_be_lost() {
+    let mut b = bench(|home| drop(linux(home, "Alpha")), StartWith::Id("alpha".to_owned()));
+    b.until_running(1);
+    b.keys(Key::O);
+    assert!(b.has("Power off Alpha?"));
+    assert_eq!(b.commands(0), []);
+    b.click("Cancel");
+    assert!(!b.has("Power off Alpha?"));
+    b.keys(Key::O);
+    b.harness.get_all_by_label("Power off").last().expect("the answer").click();
+    b.steps();
+    assert_eq!(b.commands(0), [Command::PowerOff]);
+}
+
+#[test]
+fn failures_and_exits_are_told() {
+    let mut b = bench(|_| {}, StartWith::Default);
+    b.until_running(1);
+    b.click("Reset");
+    let request = b.with_machine(0, |end| end.commands.try_recv().expect("a reset").id);
+    let error = UserError::new("The firmware is gone", "fw.bin", "Put it back.");
+    b.with_machine(0, |end| end.failed(request, error));
+    b.steps();
+    assert_eq!(b.harness.state().toasts.newest(), Some("fw.bin: The firmware is gone."));
+    b.with_machine(0, |end| {
+        end.emit(Event::GuestExit { code: 3 });
+        end.set_state(RunState::Off { exit: GuestExit::Code(3) });
+    });
+    b.steps();
+    assert_eq!(b.harness.state().toasts.newest(), Some("Vitrine guest ended with code 3."));
+    assert!(b.has("The guest has ended with code 3"));
+    assert!(b.home.lock("vitrine-guest").is_ok(), "the machine is free again");
+    b.click("Start");
+    b.until_running(1);
+}
+
+#[test]
+fn the_wizard_makes_a_machine() {
+    let mut b = bench(|_| {}, StartWith::Library);
+    b.click("New machine card");
+    assert!(b.has("Step Architecture"));
+    for _ in 0..5 {
+        b.click("Next");
+    }
+    b.click("Create");
+    let ids: Vec<String> = b.home.machines().into_iter().map(|(id, _)| id).collect();
+    assert_eq!(ids, ["vitrine-guest", "vitrine-guest-2"]);
+    assert!(b.harness.query_all_by_label("Machine Vitrine guest").count() == 2);
+}
+
+#[test]
+fn a_dropped_file_opens_the_wizard_with_it() {
+    #[derive(Debug)]
+    struct Dropped(std::path::PathBuf);
+    impl egui::DroppedFile for Dropped {
+        fn path(&self) -> &std::path::Path {
+            &self.0
+        }
+        fn bytes(&self) -> Result<Vec<u8>, String> {
+            Err("not read".to_owned())
+        }
+    }
+    let mut b = bench(|_| {}, StartWith::Library);
+    b.harness.input_mut().dropped_files.push(Arc::new(Dropped("/somewhere/Image".into())));
+    b.steps();
+    assert!(b.has("Step Boot"));
+    assert!(
+        b.has("There is no file /somewhere/Image. Check the path"),
+        "the problem stands beside the field"
+    );
+}
+
+#[test]
+fn the_palette_runs_commands_and_finds_settings() {
+    let mut b = bench(|_| {}, StartWith::Default);
+    b.until_running(1);
+    b.keys(Key::P);
+    b.harness.event(egui::Event::Text("reset the".to_owned()));
+    b.steps();
+    b.harness.key_press(Key::Enter);
+    b.steps();
+    assert_eq!(b.commands(0), [Command::Reset]);
+    assert_eq!(b.with_machine(0, |end| end.serial()[0].take_input(100)), b"", "the guest saw none of it");
+    b.keys(Key::P);
+    b.harness.event(egui::Event::Text("scrollback setting".to_owned()));
+    b.steps();
+    b.harness.key_press(Key::Enter);
+    b.steps();
+    assert!(b.has("Search settings") || b.has("Scrollback"));
+    b.click("Back");
+    assert!(b.has("Terminal ttyS0"));
+}
+
+#[test]
+fn a_machine_in_use_elsewhere_is_not_started() {
+    let mut b = bench(|home| drop(linux(home, "Alpha")), StartWith::Library);
+    let lock = b.home.lock("alpha").expect("free");
+    b.click("Machine Alpha");
+    let told = b.harness.state().toasts.newest().map(str::to_owned).unwrap_or_default();
+    assert!(told.contains("in use by another window"), "{told}");
+    drop(lock);
+    b.click("Start");
+    b.until_running(1);
+}
+
+#[test]
+fn a_suspended_machine_is_resumed_from_its_state() {
+    let mut b = bench(
+        |home| {
+            let id = linux(home, "Alpha");
+            crate::config::write_atomically(&home.state_file(&id), b"state").expect("written");
+        },
+        StartWith::Library,
+    );
+    b.click("Resume");
+    b.until_running(1);
+    let resumed = b.machines.lock().expect("no panic before")[0].0.resume_from.clone();
+    assert_eq!(resumed, Some(b.home.state_file("alpha")));
+}
+
+#[test]
+fn engines_that_do_not_exist_yet_cannot_be_chosen() {
+    let mut b = bench(|_| {}, StartWith::Default);
+    b.until_running(1);
+    b.click("Engine");
+    for mode in EngineMode::ALL {
+        let node = b.harness.query_all_by_label(mode.title()).next().expect("listed");
+        assert_eq!(node.accesskit_node().is_disabled(), mode.unavailable().is_some(), "{mode:?}");
+    }
+}

@@ -1,0 +1,2 @@
+# Checks the file system on the first disk without changing it.
+e2fsck -f -n "${1:-/dev/vda}"

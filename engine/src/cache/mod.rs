@@ -1,0 +1,4 @@
+//! Where code that has been lifted or translated is kept and found again.
+
+pub mod code;
+pub mod jump;

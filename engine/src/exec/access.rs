@@ -1,0 +1,231 @@
+//! Guest memory accesses by a hart: the TLB hit inline, everything else behind it.
+//!
+//! The order of checks is the ISA's: alignment where required, translation and protection, then the memory itself.
+//! A misaligned access that is done by policy is split by bytes, after both of its pages have been translated and found to
+//! be memory, so that it faults before it changes anything. Devices take no misaligned accesses.
+
+use super::cpu::Cpu;
+use crate::guest::{Access, Exception, FaultKind, Guest, Translation};
+use crate::ir::op::{Align, MMU_CURRENT, MemFlags};
+use crate::mem::{PAGE_MASK, PAGE_SIZE};
+
+/// The bytes of a misaligned access that lie in one page: `from..from + len` of the value, at `pa`.
+struct Part {
+    pa: u64,
+    from: usize,
+    len: usize,
+}
+
+struct Parts {
+    first: Part,
+    second: Option<Part>,
+}
+
+impl Parts {
+    fn iter(&self) -> impl Iterator<Item = &Part> {
+        std::iter::once(&self.first).chain(&self.second)
+    }
+}
+
+fn next_page(va: u64) -> u64 {
+    (va & PAGE_MASK).wrapping_add(PAGE_SIZE)
+}
+
+impl<G: Guest> Cpu<G> {
+    /// [`Cpu::load`] of a width known at compile time, `1 << SIZE` bytes, which `flags` repeats.
+    #[inline(always)]
+    pub fn load_sized<const SIZE: u32>(&mut self, va: u64, flags: MemFlags) -> Result<u64, Exception> {
+        if flags.mmu_index() == MMU_CURRENT
+            && let Some(v) = self.tlb.load(va, SIZE)
+        {
+            return Ok(v);
+        }
+        self.load_slow(va, flags)
+    }
+
+    /// [`Cpu::store`] of a width known at compile time.
+    #[inline(always)]
+    pub fn store_sized<const SIZE: u32>(
+        &mut self,
+        va: u64,
+        flags: MemFlags,
+        value: u64,
+    ) -> Result<(), Exception> {
+        if flags.mmu_index() == MMU_CURRENT && self.tlb.store(va, SIZE, value) {
+            return Ok(());
+        }
+        self.store_slow(va, flags, value)
+    }
+
+    /// Reads guest memory, zero-extended.
+    #[inline]
+    pub fn load(&mut self, va: u64, flags: MemFlags) -> Result<u64, Exception> {
+        if flags.mmu_index() == MMU_CURRENT
+            && let Some(v) = self.tlb.load(va, flags.size())
+        {
+            return Ok(v);
+        }
+        self.load_slow(va, flags)
+    }
+
+    /// Writes guest memory.
+    #[inline]
+    pub fn store(&mut self, va: u64, flags: MemFlags, value: u64) -> Result<(), Exception> {
+        if flags.mmu_index() == MMU_CURRENT && self.tlb.store(va, flags.size(), value) {
+            return Ok(());
+        }
+        self.store_slow(va, flags, value)
+    }
+
+    fn index_of(&self, flags: MemFlags) -> u8 {
+        match flags.mmu_index() {
+            MMU_CURRENT => G::data_index(self),
+            i => i,
+        }
+    }
+
+    /// Walks and enters the TLB.
+    fn translate(&mut self, va: u64, size: u32, access: Access, index: u8) -> Result<Translation, Exception> {
+        let t = G::translate(self, va, size, access, index)?;
+        if t.cacheable {
+            let context = G::context(self, index);
+            self.tlb.fill(context, index, access, va, t.pa, t.size_log2);
+        }
+        Ok(t)
+    }
+
+    fn misaligned(va: u64, flags: MemFlags) -> bool {
+        va & ((1 << flags.size()) - 1) != 0
+    }
+
+    fn check_alignment(&self, va: u64, flags: MemFlags, access: Access) -> Result<(), Exception> {
+        let bad = Self::misaligned(va, flags)
+            && match flags.align_rule() {
+                Align::Any => false,
+                Align::Trap => true,
+                Align::Policy => G::traps_misaligned(&self.shared.model),
+            };
+        if bad { Err(G::memory_fault(FaultKind::Misaligned, access, va)) } else { Ok(()) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn load_slow(&mut self, va: u64, flags: MemFlags) -> Result<u64, Exception> {
+        self.check_alignment(va, flags, Access::Load)?;
+        let index = self.index_of(flags);
+        let size = 1u32 << flags.size();
+        if Self::misaligned(va, flags) {
+            return self.load_split(va, flags, index);
+        }
+        let t = self.translate(va, size, Access::Load, index)?;
+        let read = self.shared.memory.read(t.pa, flags.size());
+        read.map_err(|_| G::memory_fault(FaultKind::Bus, Access::Load, va))
+    }
+
+    fn load_split(&mut self, va: u64, flags: MemFlags, index: u8) -> Result<u64, Exception> {
+        if flags.mmu_index() == MMU_CURRENT
+            && let Some(v) = self.tlb.load_split(va, flags.size())
+        {
+            return Ok(v);
+        }
+        let parts = self.translate_both(va, 1 << flags.size(), Access::Load, index)?;
+        let mut bytes = [0; 8];
+        for (part, at) in parts.iter().zip([va, next_page(va)]) {
+            let fault = G::memory_fault(FaultKind::Bus, Access::Load, at);
+            let (host, _) = self.shared.memory.page_at(part.pa).ok_or(fault)?;
+            host.read_bytes(&mut bytes[part.from..part.from + part.len]);
+        }
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    /// Where the bytes of a misaligned access lie. Both pages are translated before either is touched.
+    fn translate_both(&mut self, va: u64, size: u32, access: Access, index: u8) -> Result<Parts, Exception> {
+        let next = next_page(va);
+        let here = next.wrapping_sub(va).min(size as u64) as u32;
+        let pa = self.translate(va, here, access, index)?.pa;
+        let mut parts = Parts { first: Part { pa, from: 0, len: here as usize }, second: None };
+        if here < size {
+            let pa = self.translate(next, size - here, access, index)?.pa;
+            parts.second = Some(Part { pa, from: here as usize, len: (size - here) as usize });
+        }
+        Ok(parts)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn store_slow(&mut self, va: u64, flags: MemFlags, value: u64) -> Result<(), Exception> {
+        self.check_alignment(va, flags, Access::Store)?;
+        let index = self.index_of(flags);
+        let size = 1u32 << flags.size();
+        if Self::misaligned(va, flags) {
+            return self.store_split(va, flags, index, value);
+        }
+        let t = self.translate(va, size, Access::Store, index)?;
+        let wrote = self.shared.memory.write(t.pa, flags.size(), value);
+        wrote.map_err(|_| G::memory_fault(FaultKind::Bus, Access::Store, va))
+    }
+
+    fn store_split(&mut self, va: u64, flags: MemFlags, index: u8, value: u64) -> Result<(), Exception> {
+        if flags.mmu_index() == MMU_CURRENT && self.tlb.store_split(va, flags.size(), value) {
+            return Ok(());
+        }
+        let parts = self.translate_both(va, 1 << flags.size(), Access::Store, index)?;
+        let memory = &self.shared.memory;
+        for (part, at) in parts.iter().zip([va, next_page(va)]) {
+            if !memory.page_at(part.pa).is_some_and(|(_, writable)| writable) {
+                return Err(G::memory_fault(FaultKind::Bus, Access::Store, at));
+            }
+        }
+        let bytes = value.to_le_bytes();
+        for part in parts.iter() {
+            if let Some((host, _)) = memory.page_at(part.pa) {
+                host.write_bytes(&bytes[part.from..part.from + part.len]);
+                memory.written(part.pa, part.len as u64);
+            }
+        }
+        Ok(())
+    }
+
+    /// A read-modify-write of an aligned 1, 2, 4 or 8 byte location: calls `step(old)` until the store of its result
+    /// wins; `None` means leave memory as it is. Returns the old value, zero-extended. Misaligned and non-RAM locations fault
+    /// as stores. Sequentially consistent whatever was asked for.
+    pub fn rmw(
+        &mut self,
+        va: u64,
+        flags: MemFlags,
+        step: impl Fn(u64) -> Option<u64>,
+    ) -> Result<u64, Exception> {
+        if Self::misaligned(va, flags) {
+            return Err(G::memory_fault(FaultKind::Misaligned, Access::Store, va));
+        }
+        if flags.mmu_index() == MMU_CURRENT
+            && let Some(host) = self.tlb.store_ref(va, flags.size())
+        {
+            return Ok(host.rmw(flags.size(), step));
+        }
+        let index = self.index_of(flags);
+        let t = self.translate(va, 1 << flags.size(), Access::Store, index)?;
+        let shared = self.shared.clone();
+        match shared.memory.page_at(t.pa) {
+            Some((host, true)) => {
+                let old = host.rmw(flags.size(), step);
+                shared.memory.written(t.pa, 1 << flags.size());
+                Ok(old)
+            }
+            _ => Err(G::memory_fault(FaultKind::Bus, Access::Store, va)),
+        }
+    }
+
+    /// The physical address of an instruction fetch of at most one page.
+    pub fn fetch_address(&mut self, va: u64) -> Result<u64, Exception> {
+        if let Some(pa) = self.tlb.fetch(va) {
+            return Ok(pa);
+        }
+        let index = G::fetch_index(self);
+        let pa = self.translate(va, 2, Access::Fetch, index)?.pa;
+        if !self.shared.memory.is_memory(pa) {
+            return Err(G::memory_fault(FaultKind::Bus, Access::Fetch, va));
+        }
+        Ok(pa)
+    }
+}

@@ -1,0 +1,222 @@
+//! What others can do to a hart: raise its interrupt lines, send it requests, wake it.
+//!
+//! A hart looks here at its polls only. A poll happens at a block head when the instruction budget, which only the hart
+//! itself writes, underflows, or when another thread has set the attention word. The two are kept apart so that a forced
+//! poll never loses the exact instruction count.
+
+use parking_lot::{Condvar, Mutex};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// A request to a hart, run at its next poll. `R` is the guest ISA's own kind.
+#[derive(Clone, Debug)]
+pub enum Request<R> {
+    /// Drop store entries to this physical page, whose code bit was just set.
+    Protect(u64),
+    /// Start at this pc with these arguments.
+    Start(u64, [u64; 2]),
+    /// The guest ISA's.
+    Guest(R),
+}
+
+/// Counts down as harts acknowledge.
+pub struct Ack {
+    left: AtomicUsize,
+    /// Of the hart that waits; it has its own mail to run meanwhile, so both wake it in one place.
+    waiter: Arc<Lines>,
+}
+
+impl Ack {
+    /// Expects `n` acknowledgements, for which the hart with these lines waits.
+    pub fn new(n: usize, waiter: Arc<Lines>) -> Arc<Ack> {
+        Arc::new(Ack { left: AtomicUsize::new(n), waiter })
+    }
+
+    fn one(&self) {
+        if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.waiter.wake();
+        }
+    }
+
+    /// Whether all have acknowledged.
+    pub fn is_done(&self) -> bool {
+        self.left.load(Ordering::Acquire) == 0
+    }
+}
+
+/// Requests that a sleeping hart lets pile up.
+const SLEEPERS_MAIL: usize = 32;
+
+struct Mailbox<R> {
+    queue: VecDeque<(Request<R>, Option<Arc<Ack>>)>,
+    /// The hart runs no guest code and will empty the mailbox before it does: requests count as done when queued.
+    asleep: bool,
+}
+
+/// The interrupt lines of a hart, as devices see them.
+#[derive(Default)]
+pub struct Lines {
+    /// Levels by the ISA's numbering (RISC-V: `mip` bits).
+    level: AtomicU64,
+    attention: AtomicBool,
+    wake: Mutex<bool>,
+    woken: Condvar,
+}
+
+impl Lines {
+    /// Sets or clears a line.
+    pub fn set(&self, bit: u32, on: bool) {
+        let mask = 1u64 << (bit & 63);
+        if on {
+            if self.level.fetch_or(mask, Ordering::AcqRel) & mask == 0 {
+                self.kick();
+            }
+        } else {
+            self.level.fetch_and(!mask, Ordering::AcqRel);
+        }
+    }
+
+    /// Replaces all levels (restore).
+    pub fn set_levels(&self, levels: u64) {
+        self.level.store(levels, Ordering::Release);
+        self.kick();
+    }
+
+    /// All levels.
+    #[inline]
+    pub fn levels(&self) -> u64 {
+        self.level.load(Ordering::Acquire)
+    }
+
+    /// Asks for a poll soon and wakes the hart if it waits.
+    pub fn kick(&self) {
+        self.attention.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Ends a sleep, now or when it begins.
+    fn wake(&self) {
+        let mut wake = self.wake.lock();
+        *wake = true;
+        drop(wake);
+        self.woken.notify_all();
+    }
+
+    /// Takes the attention flag.
+    pub fn take_attention(&self) -> bool {
+        self.attention.swap(false, Ordering::AcqRel)
+    }
+
+    /// Whether somebody asked for a poll.
+    #[inline(always)]
+    pub fn has_attention(&self) -> bool {
+        self.attention.load(Ordering::Relaxed)
+    }
+
+    /// Sleeps until a kick, at most `time` (forever if `None`).
+    pub fn sleep(&self, time: Option<Duration>) {
+        let mut wake = self.wake.lock();
+        if !*wake {
+            match time {
+                Some(t) => {
+                    self.woken.wait_for(&mut wake, t);
+                }
+                None => self.woken.wait(&mut wake),
+            }
+        }
+        *wake = false;
+    }
+}
+
+/// The part of a hart that other threads reach.
+pub struct Hart<R> {
+    /// Hart number.
+    pub id: u32,
+    /// Interrupt lines and wake-up.
+    pub lines: Arc<Lines>,
+    mailbox: Mutex<Mailbox<R>>,
+    /// Runs, or waits for an interrupt (true); parked harts have been stopped by firmware (false).
+    started: AtomicBool,
+    /// A word of the firmware interface's own (RISC-V: SBI HSM); 0 at reset.
+    pub firmware: AtomicU32,
+    /// Instructions retired, published at polls.
+    pub retired: AtomicU64,
+    /// Nanoseconds of host time spent waiting, published at polls.
+    pub idle_ns: AtomicU64,
+}
+
+impl<R> Hart<R> {
+    /// A hart that has not started; asleep.
+    pub fn new(id: u32) -> Arc<Hart<R>> {
+        Arc::new(Hart {
+            id,
+            lines: Arc::default(),
+            mailbox: Mutex::new(Mailbox { queue: VecDeque::new(), asleep: true }),
+            started: AtomicBool::new(false),
+            firmware: AtomicU32::new(0),
+            retired: AtomicU64::new(0),
+            idle_ns: AtomicU64::new(0),
+        })
+    }
+
+    /// Queues a request. `ack` is told when it is done, which is now if the hart sleeps; it is not woken for what can wait
+    /// until it runs again.
+    pub fn post(&self, request: Request<R>, ack: Option<&Arc<Ack>>) {
+        let mut mail = self.mailbox.lock();
+        let asleep = mail.asleep;
+        let can_wait = asleep && !matches!(request, Request::Start(..)) && mail.queue.len() < SLEEPERS_MAIL;
+        mail.queue.push_back((request, ack.filter(|_| !asleep).cloned()));
+        if !can_wait {
+            // Under the lock: a hart that finds the request in its mail finds the attention flag set too.
+            self.lines.kick();
+        }
+        drop(mail);
+        if let Some(a) = ack.filter(|_| asleep) {
+            a.one();
+        }
+    }
+
+    /// Drops all requests (restore).
+    pub fn forget_requests(&self) {
+        let queue = std::mem::take(&mut self.mailbox.lock().queue);
+        queue.into_iter().for_each(|(_, ack)| Self::done(ack));
+    }
+
+    /// Takes the oldest request; call the returned acknowledgement through [`Hart::done`].
+    pub fn take(&self) -> Option<(Request<R>, Option<Arc<Ack>>)> {
+        self.mailbox.lock().queue.pop_front()
+    }
+
+    /// Acknowledges.
+    pub fn done(ack: Option<Arc<Ack>>) {
+        if let Some(a) = ack {
+            a.one();
+        }
+    }
+
+    /// Says that the hart runs no guest code (true), or is about to (false). Going to sleep with mail waiting is refused.
+    pub fn set_asleep(&self, asleep: bool) -> bool {
+        let mut mail = self.mailbox.lock();
+        if asleep && !mail.queue.is_empty() {
+            return false;
+        }
+        if !asleep && !mail.queue.is_empty() && mail.asleep {
+            mail.asleep = false;
+            return false;
+        }
+        mail.asleep = asleep;
+        true
+    }
+
+    /// Whether firmware has started the hart.
+    pub fn is_started(&self) -> bool {
+        self.started.load(Ordering::Acquire)
+    }
+
+    /// Marks the hart started or parked.
+    pub fn set_started(&self, on: bool) {
+        self.started.store(on, Ordering::Release);
+    }
+}

@@ -1,0 +1,373 @@
+//! All harts of a machine: threads, pausing, waiting, the deterministic mode.
+//!
+//! Free-running: a host thread for each hart; a hart that waits sleeps. Deterministic: all harts on one thread, in slices of
+//! an exact number of instructions, with time from the instruction count and inputs delivered between rounds.
+
+use super::cpu::Shared;
+use super::hart::Lines;
+use super::time::TimeSource;
+use super::vcpu::{Stop, Vcpu};
+use crate::cache::code::CodeMap;
+use crate::guest::{Flow, Guest};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Instructions between polls of a free-running hart.
+const SLICE: i64 = 50_000;
+/// Instructions of a hart per round in deterministic mode.
+const ROUND: i64 = 10_000;
+
+#[derive(Default)]
+struct Gate {
+    paused: bool,
+    quit: bool,
+    /// Threads that wait at the gate.
+    waiting: usize,
+}
+
+/// What steers the threads.
+struct Control {
+    gate: Mutex<Gate>,
+    changed: Condvar,
+    /// Copy of `paused || quit` for polls.
+    stop: AtomicBool,
+    /// Wakes the deterministic thread: an input was queued.
+    input: AtomicBool,
+    /// Stop by itself once this many instructions have retired in all (deterministic mode; `u64::MAX` = never).
+    stop_at: AtomicU64,
+}
+
+/// The harts of a machine.
+pub struct Harts<G: Guest> {
+    shared: Arc<Shared<G>>,
+    code: Arc<CodeMap>,
+    vcpus: Vec<Arc<Mutex<Vcpu<G>>>>,
+    control: Arc<Control>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// A machine could not get a host thread.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start a thread for hart {hart}: {source}")]
+pub struct ThreadError {
+    /// Which hart.
+    pub hart: usize,
+    /// Why.
+    pub source: std::io::Error,
+}
+
+impl<G: Guest> Harts<G> {
+    /// Harts at reset; paused, no threads yet.
+    pub fn new(shared: Arc<Shared<G>>) -> Harts<G> {
+        let code = CodeMap::new(shared.memory.clone());
+        let vcpus = (0..shared.harts.len() as u32)
+            .map(|id| Arc::new(Mutex::new(Vcpu::new(shared.clone(), code.clone(), id))))
+            .collect();
+        let control = Arc::new(Control {
+            gate: Mutex::new(Gate { paused: true, ..Gate::default() }),
+            changed: Condvar::new(),
+            stop: AtomicBool::new(true),
+            input: AtomicBool::new(false),
+            stop_at: AtomicU64::new(u64::MAX),
+        });
+        Harts { shared, code, vcpus, control, threads: Vec::new() }
+    }
+
+    /// The code map.
+    pub fn code(&self) -> &Arc<CodeMap> {
+        &self.code
+    }
+
+    /// What the harts share.
+    pub fn shared(&self) -> &Arc<Shared<G>> {
+        &self.shared
+    }
+
+    /// Makes the threads; they wait until [`Harts::resume`].
+    pub fn spawn(&mut self) -> Result<(), ThreadError> {
+        if self.shared.clock.source() == TimeSource::Instructions {
+            let (lines, control) = (self.shared.harts[0].lines.clone(), self.control.clone());
+            self.shared.inputs.set_queued(Arc::new(move || {
+                control.input.store(true, Ordering::Release);
+                lines.kick();
+            }));
+            let (vcpus, shared, control) = (self.vcpus.clone(), self.shared.clone(), self.control.clone());
+            return self.thread(0, "harts".into(), move || rounds(&vcpus, &shared, &control));
+        }
+        let clock = self.shared.clock.clone();
+        self.thread(0, "clock".into(), move || clock.run_alarms())?;
+        for (id, vcpu) in self.vcpus.clone().into_iter().enumerate() {
+            let control = self.control.clone();
+            self.thread(id, format!("hart{id}"), move || free_run(&vcpu, &control))?;
+        }
+        Ok(())
+    }
+
+    fn thread(
+        &mut self,
+        hart: usize,
+        name: String,
+        f: impl FnOnce() + Send + 'static,
+    ) -> Result<(), ThreadError> {
+        let made = std::thread::Builder::new().name(name).stack_size(2 << 20).spawn(f);
+        self.threads.push(made.map_err(|source| ThreadError { hart, source })?);
+        Ok(())
+    }
+
+    fn hart_threads(&self) -> usize {
+        match self.shared.clock.source() {
+            // The clock's thread came first.
+            TimeSource::Host => self.threads.len().saturating_sub(1),
+            TimeSource::Instructions => self.threads.len(),
+        }
+    }
+
+    /// Goes on, clock included.
+    pub fn resume(&self) {
+        self.shared.clock.resume();
+        let mut gate = self.control.gate.lock();
+        gate.paused = false;
+        self.control.stop.store(gate.quit, Ordering::Release);
+        drop(gate);
+        self.control.changed.notify_all();
+    }
+
+    /// Stops all harts at a safepoint, then the clock; returns when all of them stand.
+    pub fn pause(&self) {
+        let mut gate = self.control.gate.lock();
+        gate.paused = true;
+        self.control.stop.store(true, Ordering::Release);
+        self.kick_all();
+        while gate.waiting < self.hart_threads() {
+            self.control.changed.wait_for(&mut gate, Duration::from_millis(1));
+            self.kick_all();
+        }
+        drop(gate);
+        self.shared.clock.pause();
+    }
+
+    /// Runs until about `insns` instructions have retired in all since power-on, then pauses by itself. Deterministic mode
+    /// only; the stop is at the end of a round.
+    pub fn pause_at(&self, insns: u64) {
+        self.control.stop_at.store(insns, Ordering::Release);
+    }
+
+    /// Hands over what waits at the input port of deterministic harts, which stand.
+    pub fn settle(&self) {
+        if self.shared.clock.source() == TimeSource::Instructions {
+            let counts = (0..self.len()).filter_map(|i| self.vcpu(i)).map(|v| v.cpu.instret());
+            let total = counts.fold(0, u64::wrapping_add);
+            self.shared.inputs.drain(total);
+        }
+    }
+
+    /// What makes deterministic harts pause at the end of the round in which it is called.
+    pub fn halter(&self) -> Arc<dyn Fn() + Send + Sync> {
+        let control = self.control.clone();
+        Arc::new(move || control.stop_at.store(0, Ordering::Release))
+    }
+
+    /// Whether all harts stand at the gate.
+    pub fn is_paused(&self) -> bool {
+        let gate = self.control.gate.lock();
+        gate.paused && gate.waiting >= self.hart_threads()
+    }
+
+    fn kick_all(&self) {
+        self.shared.harts.iter().for_each(|h| h.lines.kick());
+    }
+
+    /// A hart's state; meaningful while paused, blocks until then.
+    pub fn vcpu(&self, id: usize) -> Option<MutexGuard<'_, Vcpu<G>>> {
+        self.vcpus.get(id).map(|v| v.lock())
+    }
+
+    /// Number of harts.
+    pub fn len(&self) -> usize {
+        self.vcpus.len()
+    }
+
+    /// Never: a machine has at least one hart.
+    pub fn is_empty(&self) -> bool {
+        self.vcpus.is_empty()
+    }
+
+    /// Ends all threads.
+    pub fn stop(&mut self) {
+        let mut gate = self.control.gate.lock();
+        gate.quit = true;
+        self.control.stop.store(true, Ordering::Release);
+        drop(gate);
+        self.control.changed.notify_all();
+        self.kick_all();
+        self.shared.clock.stop();
+        for t in self.threads.drain(..) {
+            if t.join().is_err() {
+                tracing::error!("a hart's thread ended in a panic; please report this");
+            }
+        }
+    }
+}
+
+impl<G: Guest> Drop for Harts<G> {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Control {
+    /// Waits while paused. False: end the thread.
+    fn pass(&self) -> bool {
+        let mut gate = self.gate.lock();
+        gate.waiting += 1;
+        self.changed.notify_all();
+        while gate.paused && !gate.quit {
+            self.changed.wait(&mut gate);
+        }
+        gate.waiting -= 1;
+        !gate.quit
+    }
+
+    fn stopping(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+}
+
+/// Body of a hart's own thread.
+fn free_run<G: Guest>(vcpu: &Mutex<Vcpu<G>>, control: &Control) {
+    let lines = vcpu.lock().cpu.hart.lines.clone();
+    while control.pass() {
+        let mut v = vcpu.lock();
+        while !control.stopping() {
+            if !v.cpu.hart.is_started() || v.waiting.is_some() {
+                wait(&mut v, &lines, control);
+            } else {
+                run_slice(&mut v, &lines);
+            }
+        }
+        // While the gate is shut the hart runs no guest code, so requests need not wait for it.
+        while !v.cpu.hart.set_asleep(true) {
+            v.cpu.run_requests();
+        }
+    }
+}
+
+fn run_slice<G: Guest>(v: &mut Vcpu<G>, lines: &Lines) {
+    // From here on requests must be acknowledged by us, so take what came while we slept.
+    v.cpu.hart.set_asleep(false);
+    lines.take_attention();
+    v.cpu.run_requests();
+    G::poll(&mut v.cpu);
+    v.begin_slice(SLICE);
+    let stop = v.run(false);
+    v.end_slice();
+    if let Stop::Flow(flow) = stop {
+        note_flow(v, flow);
+    }
+}
+
+fn note_flow<G: Guest>(v: &mut Vcpu<G>, flow: Flow) {
+    match flow {
+        Flow::Continue => {}
+        Flow::Park => v.cpu.hart.set_started(false),
+        Flow::Wait | Flow::WaitBounded(_) => v.waiting = Some(flow),
+    }
+}
+
+/// Sleeps until the hart's wait is over or the threads are stopping.
+fn wait<G: Guest>(v: &mut Vcpu<G>, lines: &Lines, control: &Control) {
+    let begin = Instant::now();
+    let bound = match v.waiting {
+        Some(Flow::WaitBounded(ns)) => Some(Duration::from_nanos(ns)),
+        _ => None,
+    };
+    while !control.stopping() {
+        lines.take_attention();
+        v.cpu.run_requests();
+        let started = v.cpu.hart.is_started();
+        let late = bound.is_some_and(|b| begin.elapsed() >= b);
+        if started && (v.waiting.is_none() || late || G::wakes(&mut v.cpu)) {
+            v.waiting = None;
+            break;
+        }
+        let timer = G::deadline(&v.cpu)
+            .filter(|_| started)
+            .map(|at| Duration::from_nanos(at.saturating_sub(v.cpu.shared.clock.now_ns())));
+        let rest = bound.filter(|_| started).map(|b| b.saturating_sub(begin.elapsed()));
+        let time = [timer, rest].into_iter().flatten().min();
+        if v.cpu.hart.set_asleep(true) && !control.stopping() {
+            lines.sleep(time);
+        }
+        v.cpu.hart.set_asleep(false);
+    }
+    v.cpu.hart.idle_ns.fetch_add(begin.elapsed().as_nanos() as u64, Ordering::Relaxed);
+}
+
+/// Body of the one thread of deterministic mode.
+fn rounds<G: Guest>(vcpus: &[Arc<Mutex<Vcpu<G>>>], shared: &Shared<G>, control: &Control) {
+    // All harts are on this thread: none is ever waited for.
+    while control.pass() {
+        let mut vs: Vec<_> = vcpus.iter().map(|v| v.lock()).collect();
+        while !control.stopping() {
+            let total = vs.iter().fold(0u64, |sum, v| sum.wrapping_add(v.cpu.instret()));
+            if total >= control.stop_at.load(Ordering::Acquire) {
+                control.stop_at.store(u64::MAX, Ordering::Release);
+                control.gate.lock().paused = true;
+                break;
+            }
+            control.input.store(false, Ordering::Release);
+            shared.inputs.drain(total);
+            shared.clock.ring_due();
+            let begin = shared.clock.now_ns();
+            let mut busy = false;
+            for v in &mut vs {
+                busy |= round_of(v, begin);
+            }
+            if busy {
+                // A timer that the guest has set to the end of time is where idle time may have gone.
+                let length = (ROUND as u64).saturating_mul(shared.ns_per_insn);
+                shared.clock.set_virtual(begin.saturating_add(length));
+            } else {
+                skip_idle(&vs, shared, control, begin);
+            }
+        }
+    }
+}
+
+/// One hart's part of a round. Whether it ran.
+fn round_of<G: Guest>(v: &mut Vcpu<G>, begin: u64) -> bool {
+    v.cpu.slice_ns = begin;
+    v.cpu.hart.lines.take_attention();
+    v.cpu.run_requests();
+    if !v.cpu.hart.is_started() {
+        return false;
+    }
+    if let Some(flow) = v.waiting {
+        let bounded = matches!(flow, Flow::WaitBounded(_));
+        if !bounded && !G::wakes(&mut v.cpu) {
+            return false;
+        }
+        v.waiting = None;
+    }
+    G::poll(&mut v.cpu);
+    v.begin_slice(ROUND);
+    let stop = v.run(true);
+    v.end_slice();
+    if let Stop::Flow(flow) = stop {
+        note_flow(v, flow);
+    }
+    true
+}
+
+/// Nobody can run: moves time to the next thing that happens by itself, or waits for an input.
+fn skip_idle<G: Guest>(vs: &[MutexGuard<'_, Vcpu<G>>], shared: &Shared<G>, control: &Control, now: u64) {
+    let timers = vs.iter().filter(|v| v.cpu.hart.is_started()).filter_map(|v| G::deadline(&v.cpu));
+    match timers.chain(shared.clock.next_alarm()).min() {
+        Some(at) if at != u64::MAX => shared.clock.set_virtual(at.max(now.saturating_add(1))),
+        _ if control.input.load(Ordering::Acquire) || shared.inputs.has_queued() => {}
+        _ => shared.harts[0].lines.sleep(Some(Duration::from_millis(100))),
+    }
+}

@@ -1,0 +1,11 @@
+//! Running harts: state, time, inputs, requests between harts, the run loop.
+
+pub mod access;
+pub mod cpu;
+pub mod engine;
+pub mod hart;
+pub mod harts;
+pub mod inputs;
+pub mod state;
+pub mod time;
+pub mod vcpu;

@@ -1,0 +1,125 @@
+//! What is known of each word while a block is walked forward.
+//!
+//! The problem: 256 words must be forgotten at each block, and every copy of a word when the word is written, at no
+//! cost. So facts carry a time stamp that only ever grows: a fact counts if it is younger than the block, and a copy if
+//! it is not older than the last write of what it copies.
+
+use super::{Rules, call_effects, touches_state};
+use crate::ir::op::{CallSite, Op, Opcode, Reg, SINK};
+
+/// What is known of a word.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Fact {
+    /// Nothing.
+    #[default]
+    Unknown,
+    /// Its value.
+    Const(u64),
+    /// It is the pc of the block plus this.
+    Pc(i64),
+    /// It equals another word.
+    Copy(Reg),
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Entry {
+    /// When the word was written last, or became known.
+    time: u32,
+    fact: Fact,
+}
+
+/// The facts of all words.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    entries: [Entry; 256],
+    /// Facts up to this time are of blocks before.
+    start: u32,
+    now: u32,
+    zero: Option<Reg>,
+}
+
+impl Default for Facts {
+    fn default() -> Facts {
+        Facts { entries: [Entry::default(); 256], start: 0, now: 0, zero: None }
+    }
+}
+
+impl Facts {
+    /// Facts that have seen this many ops.
+    #[cfg(test)]
+    pub fn at_time(now: u32) -> Facts {
+        Facts { now, ..Facts::default() }
+    }
+
+    /// Forgets everything, for a block of `ops` ops.
+    pub fn start(&mut self, ops: usize, zero: Option<Reg>) {
+        let steps = u32::try_from(ops).unwrap_or(u32::MAX);
+        if self.now.checked_add(steps).is_none_or(|end| end == u32::MAX) {
+            *self = Facts::default();
+        }
+        self.start = self.now;
+        self.zero = zero;
+    }
+
+    /// What is known of `reg`.
+    #[inline(always)]
+    pub fn of(&self, reg: Reg) -> Fact {
+        if Some(reg) == self.zero {
+            return Fact::Const(0);
+        }
+        let entry = self.entries[usize::from(reg)];
+        match entry.fact {
+            _ if entry.time <= self.start => Fact::Unknown,
+            Fact::Copy(source) if self.entries[usize::from(source)].time > entry.time => Fact::Unknown,
+            fact => fact,
+        }
+    }
+
+    /// The value of `reg`, if known.
+    #[inline(always)]
+    pub fn value(&self, reg: Reg) -> Option<u64> {
+        match self.of(reg) {
+            Fact::Const(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    fn set(&mut self, reg: Reg, fact: Fact) {
+        self.entries[usize::from(reg)] = Entry { time: self.now, fact };
+    }
+
+    /// Learns from an op that has been rewritten.
+    #[inline(always)]
+    pub fn step(&mut self, op: &Op, rules: &Rules<'_>) {
+        self.now = self.now.saturating_add(1);
+        if touches_state(op.code.effects()) {
+            return self.call(op, rules);
+        }
+        let Some(a) = op.dest() else { return };
+        match op.code {
+            Opcode::Li => self.set(a, Fact::Const(op.imm as u64)),
+            Opcode::AddPc => self.set(a, Fact::Pc(op.imm)),
+            // A move onto itself changes nothing.
+            Opcode::Mov if op.b == a => {}
+            Opcode::Mov => {
+                self.set(a, Fact::Copy(op.b));
+                // Later readers shall take the guest register, so that the temporary dies at the move.
+                if a < rules.temps && op.b >= rules.temps && self.of(op.b) == Fact::Unknown {
+                    self.set(a, Fact::Unknown);
+                    self.set(op.b, Fact::Copy(a));
+                }
+            }
+            _ => self.set(a, Fact::Unknown),
+        }
+    }
+
+    #[cold]
+    fn call(&mut self, op: &Op, rules: &Rules<'_>) {
+        for &(first, count) in call_effects(CallSite(op.aux).id(), rules).writes {
+            (0..count).filter_map(|i| first.checked_add(i)).for_each(|reg| self.set(reg, Fact::Unknown));
+        }
+        if op.a != SINK {
+            self.set(op.a, Fact::Unknown);
+        }
+    }
+}

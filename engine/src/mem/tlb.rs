@@ -1,0 +1,440 @@
+//! The software TLB of a hart.
+//!
+//! The problem: every guest access needs a translation, and a walk costs hundreds of host instructions, so a hit must
+//! cost one compare. Entries are 16 bytes, a tag and an addend. The tag is compared with the address masked to its page
+//! *and* to its alignment, so that a misaligned access misses without a check of its own.
+//!
+//! A *table set* holds load, store and fetch tables of one (context, MMU index): an address space seen with one set of
+//! rights. Switching mode, SUM, MPRV or `satp` selects another set and flushes nothing. Sets are reused least recently
+//! used first. Entries only ever point into the [`Memory`] that the TLB keeps alive; pages with translated code never get
+//! a store entry.
+
+use super::host::HostRef;
+use super::ram::Memory;
+use super::{PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};
+use crate::guest::Access;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// Entries of a data table, a power of two.
+const DATA: usize = 512;
+/// Entries of a fetch table.
+const FETCH: usize = 256;
+/// Table sets of a hart.
+const SETS: usize = 24;
+
+/// A TLB entry as emitted code will read it.
+#[derive(Clone, Copy)]
+#[repr(C, align(16))]
+struct Entry {
+    /// Page address, or [`EMPTY`].
+    tag: u64,
+    /// What to add to the address: to get a host address (data) or a physical one (fetch).
+    addend: u64,
+}
+
+/// No page address has these low bits.
+const EMPTY: u64 = !0;
+const NONE: Entry = Entry { tag: EMPTY, addend: 0 };
+
+struct Set {
+    context: u64,
+    index: u8,
+    used: u64,
+    /// Covers all mappings in the set that are larger than a page: an address flush inside drops the set.
+    large: Option<(u64, u64)>,
+    /// The store table may have entries.
+    stores: bool,
+    load: Box<[Entry; DATA]>,
+    store: Box<[Entry; DATA]>,
+    fetch: Box<[Entry; FETCH]>,
+}
+
+impl Set {
+    fn new() -> Set {
+        Set {
+            context: 0,
+            index: u8::MAX,
+            used: 0,
+            large: None,
+            stores: false,
+            load: Box::new([NONE; DATA]),
+            store: Box::new([NONE; DATA]),
+            fetch: Box::new([NONE; FETCH]),
+        }
+    }
+
+    fn clear(&mut self) {
+        self.load.fill(NONE);
+        if self.stores {
+            self.store.fill(NONE);
+        }
+        self.fetch.fill(NONE);
+        (self.large, self.stores) = (None, false);
+    }
+
+    fn drop_page(&mut self, va: u64) {
+        let page = va & PAGE_MASK;
+        if self.large.is_some_and(|(from, to)| (from..=to).contains(&page)) {
+            return self.clear();
+        }
+        for e in [
+            &mut self.load[slot(va, DATA)],
+            &mut self.store[slot(va, DATA)],
+            &mut self.fetch[slot(va, FETCH)],
+        ] {
+            if e.tag == page {
+                *e = NONE;
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn slot(va: u64, entries: usize) -> usize {
+    (va >> PAGE_SHIFT) as usize & (entries - 1)
+}
+
+/// Counts of one hart's TLB. Plain adds.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct TlbCounts {
+    /// Walks for loads, stores, fetches.
+    pub fills: [u64; 3],
+    /// Whole table sets dropped, single pages dropped.
+    pub flushes: [u64; 2],
+    /// Sets reused for another address space.
+    pub evicted_sets: u64,
+}
+
+/// The TLB of one hart.
+pub struct Tlb {
+    memory: Arc<Memory>,
+    sets: Vec<Set>,
+    data: usize,
+    fetch: usize,
+    load_table: NonNull<[Entry; DATA]>,
+    store_table: NonNull<[Entry; DATA]>,
+    tick: u64,
+    /// Generation of fetch translations: changes when one may have been dropped.
+    generation: u64,
+    counts: TlbCounts,
+}
+
+// SAFETY: the table pointers point into boxes owned by `sets`, so they move with the value.
+unsafe impl Send for Tlb {}
+
+impl Tlb {
+    /// An empty TLB over `memory`.
+    pub fn new(memory: Arc<Memory>) -> Tlb {
+        let mut sets = vec![Set::new()];
+        let load_table = NonNull::from(&mut *sets[0].load);
+        let store_table = NonNull::from(&mut *sets[0].store);
+        let counts = TlbCounts::default();
+        Tlb { memory, sets, data: 0, fetch: 0, load_table, store_table, tick: 0, generation: 1, counts }
+    }
+
+    /// The memory behind it.
+    #[inline]
+    pub fn memory(&self) -> &Arc<Memory> {
+        &self.memory
+    }
+
+    /// Counts since power-on.
+    pub fn counts(&self) -> TlbCounts {
+        self.counts
+    }
+
+    /// Changes whenever a fetch translation may have been dropped; per-hart code look-ups are tagged with it.
+    #[inline]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Number of the set of (context, index); makes or reuses one.
+    fn set_of(&mut self, context: u64, index: u8) -> usize {
+        // Most fills are for the sets in use.
+        for i in [self.data, self.fetch] {
+            if self.sets[i].index == index && self.sets[i].context == context {
+                return i;
+            }
+        }
+        self.tick += 1;
+        if let Some(i) = self.sets.iter().position(|s| s.index == index && s.context == context) {
+            self.sets[i].used = self.tick;
+            return i;
+        }
+        let i = if self.sets.len() < SETS {
+            self.sets.push(Set::new());
+            self.sets.len() - 1
+        } else {
+            self.counts.evicted_sets += 1;
+            // Look-ups are tagged with the number of the set, which means another address space from now on.
+            self.generation += 1;
+            let keep = (self.data, self.fetch);
+            let old = (0..self.sets.len())
+                .filter(|&i| i != keep.0 && i != keep.1)
+                .min_by_key(|&i| self.sets[i].used);
+            old.unwrap_or(0)
+        };
+        let set = &mut self.sets[i];
+        set.clear();
+        (set.context, set.index, set.used) = (context, index, self.tick);
+        i
+    }
+
+    /// Selects the set for plain data accesses.
+    pub fn select_data(&mut self, context: u64, index: u8) {
+        let now = &self.sets[self.data];
+        if now.index != index || now.context != context {
+            self.data = self.set_of(context, index);
+        }
+        let set = &mut self.sets[self.data];
+        self.load_table = NonNull::from(&mut *set.load);
+        self.store_table = NonNull::from(&mut *set.store);
+    }
+
+    /// Selects the set for fetches. Its number identifies the address space together with [`Tlb::generation`].
+    pub fn select_fetch(&mut self, context: u64, index: u8) {
+        let now = &self.sets[self.fetch];
+        if now.index != index || now.context != context {
+            self.fetch = self.set_of(context, index);
+        }
+    }
+
+    /// Number of the set that fetches use now.
+    #[inline]
+    pub fn fetch_set(&self) -> usize {
+        self.fetch
+    }
+
+    /// Reads through the current load table; `None` on a miss.
+    #[inline(always)]
+    pub fn load(&self, va: u64, size_log2: u32) -> Option<u64> {
+        // SAFETY: `load_table` points into a box owned by `self.sets`; nobody holds it mutably during `&self`.
+        let e = unsafe { &self.load_table.as_ref()[slot(va, DATA)] };
+        if e.tag != va & (PAGE_MASK | ((1 << size_log2) - 1)) {
+            return None;
+        }
+        // SAFETY: an entry's addend was computed from a page of `self.memory` mapped for its life; the tag matched the
+        // whole page number and the alignment, so the access lies in that page.
+        Some(
+            unsafe { HostRef::new(va.wrapping_add(e.addend) as *mut u8, 1 << size_log2) }
+                .load_aligned(size_log2),
+        )
+    }
+
+    /// Writes through the current store table; false on a miss.
+    #[inline(always)]
+    pub fn store(&mut self, va: u64, size_log2: u32, value: u64) -> bool {
+        // SAFETY: as in `load`.
+        let e = unsafe { &self.store_table.as_ref()[slot(va, DATA)] };
+        if e.tag != va & (PAGE_MASK | ((1 << size_log2) - 1)) {
+            return false;
+        }
+        // SAFETY: as in `load`; store entries exist for writable pages only.
+        unsafe { HostRef::new(va.wrapping_add(e.addend) as *mut u8, 1 << size_log2) }
+            .store_aligned(size_log2, value);
+        true
+    }
+
+    /// The host memory of an access that may be written, by the current store table (atomics).
+    #[inline]
+    pub fn store_ref(&self, va: u64, size_log2: u32) -> Option<HostRef<'_>> {
+        // SAFETY: as in `load`.
+        let e = unsafe { &self.store_table.as_ref()[slot(va, DATA)] };
+        if e.tag != va & (PAGE_MASK | ((1 << size_log2) - 1)) {
+            return None;
+        }
+        // SAFETY: as in `load`; at least `1 << size_log2` bytes of the page follow because the access is aligned.
+        Some(unsafe { HostRef::new(va.wrapping_add(e.addend) as *mut u8, 1 << size_log2) })
+    }
+
+    /// From `va` to the end of its page, by a table of the set for data.
+    fn page_ref(&self, table: NonNull<[Entry; DATA]>, va: u64) -> Option<HostRef<'_>> {
+        // SAFETY: as in `load`; `table` is one of this TLB's.
+        let e = unsafe { &table.as_ref()[slot(va, DATA)] };
+        if e.tag != va & PAGE_MASK {
+            return None;
+        }
+        let len = (PAGE_SIZE - va % PAGE_SIZE) as usize;
+        // SAFETY: as in `load`; the tag matched, so the rest of the page is mapped.
+        Some(unsafe { HostRef::new(va.wrapping_add(e.addend) as *mut u8, len) })
+    }
+
+    /// Both pages of an access of `size` bytes; the second is the first again if it has none of them.
+    fn both(&self, table: NonNull<[Entry; DATA]>, va: u64, size: usize) -> Option<[HostRef<'_>; 2]> {
+        let first = self.page_ref(table, va)?;
+        if first.len() >= size {
+            return Some([first; 2]);
+        }
+        Some([first, self.page_ref(table, va.wrapping_add(first.len() as u64))?])
+    }
+
+    /// [`Tlb::load`] of a misaligned access, byte by byte.
+    pub fn load_split(&self, va: u64, size_log2: u32) -> Option<u64> {
+        let mut bytes = [0; 8];
+        let size = 1 << size_log2;
+        let [first, second] = self.both(self.load_table, va, size)?;
+        let (a, b) = bytes[..size].split_at_mut(first.len().min(size));
+        first.read_bytes(a);
+        second.read_bytes(b);
+        Some(u64::from_le_bytes(bytes))
+    }
+
+    /// [`Tlb::store`] of a misaligned access, byte by byte. On a miss nothing has been written.
+    pub fn store_split(&mut self, va: u64, size_log2: u32, value: u64) -> bool {
+        let size = 1 << size_log2;
+        let Some([first, second]) = self.both(self.store_table, va, size) else { return false };
+        let bytes = value.to_le_bytes();
+        let (a, b) = bytes[..size].split_at(first.len().min(size));
+        first.write_bytes(a);
+        second.write_bytes(b);
+        true
+    }
+
+    /// The physical address of a fetch by the current fetch table.
+    #[inline]
+    pub fn fetch(&self, va: u64) -> Option<u64> {
+        let e = &self.sets[self.fetch].fetch[slot(va, FETCH)];
+        (e.tag == va & PAGE_MASK).then(|| va.wrapping_add(e.addend))
+    }
+
+    /// Enters the page of `va` → `pa` for `access` into the set of (context, index). `writable`: stores may use it too.
+    /// Memory outside RAM and ROM never enters, nor do store entries for pages with code.
+    pub fn fill(&mut self, context: u64, index: u8, access: Access, va: u64, pa: u64, size_log2: u8) {
+        self.counts.fills[access as usize] += 1;
+        let Some((host, writable)) = self.memory.page_at(pa & PAGE_MASK) else { return };
+        let host = host.addr() as u64;
+        let number = self.set_of(context, index);
+        let memory = &self.memory;
+        let set = &mut self.sets[number];
+        let page = va & PAGE_MASK;
+        match access {
+            Access::Fetch => {
+                set.fetch[slot(va, FETCH)] = Entry { tag: page, addend: (pa & PAGE_MASK).wrapping_sub(page) };
+            }
+            Access::Load => set.load[slot(va, DATA)] = Entry { tag: page, addend: host.wrapping_sub(page) },
+            Access::Store if writable && !memory.has_code(pa) => {
+                set.store[slot(va, DATA)] = Entry { tag: page, addend: host.wrapping_sub(page) };
+                set.stores = true;
+            }
+            Access::Store => {}
+        }
+        if u32::from(size_log2) > PAGE_SHIFT {
+            let size = 1u64.checked_shl(size_log2.into()).unwrap_or(0);
+            let (from, to) = if size == 0 { (0, !0) } else { (va & !(size - 1), va | (size - 1)) };
+            set.large = Some(set.large.map_or((from, to), |(f, t)| (f.min(from), t.max(to))));
+        }
+    }
+
+    /// Drops everything.
+    pub fn flush_all(&mut self) {
+        self.flush_where(|_, _| true);
+    }
+
+    /// Drops the sets for which `hit(context, index)`.
+    pub fn flush_where(&mut self, hit: impl Fn(u64, u8) -> bool) {
+        self.generation += 1;
+        for set in &mut self.sets {
+            if hit(set.context, set.index) {
+                set.clear();
+                self.counts.flushes[0] += 1;
+            }
+        }
+    }
+
+    /// Drops the page of `va` in the sets for which `hit(context, index)`; all of a set if a large mapping covers it.
+    pub fn flush_page(&mut self, va: u64, hit: impl Fn(u64, u8) -> bool) {
+        self.generation += 1;
+        self.counts.flushes[1] += 1;
+        for set in &mut self.sets {
+            if hit(set.context, set.index) {
+                set.drop_page(va);
+            }
+        }
+    }
+
+    /// Drops store entries to the physical page of `pa`, whose code bit was just set.
+    pub fn protect(&mut self, pa: u64) {
+        let Some((host, _)) = self.memory.page_at(pa & PAGE_MASK) else { return };
+        let host = host.addr() as u64;
+        for set in self.sets.iter_mut().filter(|s| s.stores) {
+            for e in set.store.iter_mut() {
+                if e.tag != EMPTY && e.tag.wrapping_add(e.addend) == host {
+                    *e = NONE;
+                }
+            }
+        }
+    }
+}
+
+const _: () = assert!(PAGE_SIZE == 4096 && DATA.is_power_of_two() && FETCH.is_power_of_two());
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mem::bus::NoBus;
+    use crate::mem::ram::RegionSpec;
+
+    const RAM: u64 = 0x8000_0000;
+
+    fn tlb() -> Tlb {
+        let spec = RegionSpec { base: RAM, len: 0x10000, writable: true };
+        Tlb::new(Memory::new(&[spec], Arc::new(NoBus)).expect("memory"))
+    }
+
+    #[test]
+    fn a_set_that_data_took_over_moves_the_generation() {
+        let mut t = tlb();
+        t.select_fetch(1, 0);
+        let before = (t.fetch_set(), t.generation());
+        t.select_fetch(2, 0);
+        // Data accesses in many address spaces reuse the set in which code was found.
+        for context in 100..100 + SETS as u64 {
+            t.select_data(context, 1);
+            t.select_fetch(context, 1);
+            assert_ne!((t.fetch_set(), t.generation()), before, "context {context}");
+        }
+    }
+
+    #[test]
+    fn protected_pages_have_no_store_entry_in_any_set() {
+        let mut t = tlb();
+        for context in 0..4 {
+            t.fill(context, 1, Access::Store, 0x5000 + context * PAGE_SIZE, RAM + 0x3000, 12);
+            t.fill(context, 1, Access::Load, 0x5000 + context * PAGE_SIZE, RAM + 0x3000, 12);
+        }
+        t.memory().set_code(RAM + 0x3000);
+        t.protect(RAM + 0x3008);
+        for context in 0..4 {
+            let va = 0x5000 + context * PAGE_SIZE;
+            t.select_data(context, 1);
+            assert!(!t.store(va, 3, 1) && t.store_ref(va, 3).is_none());
+            assert_eq!(t.load(va, 3), Some(0));
+            t.fill(context, 1, Access::Store, va, RAM + 0x3000, 12);
+            assert!(!t.store(va, 3, 1));
+        }
+    }
+
+    #[test]
+    fn a_flush_in_a_large_mapping_drops_all_of_it() {
+        let mut t = tlb();
+        t.select_data(7, 1);
+        t.fill(7, 1, Access::Store, 0x20_0000, RAM, 21);
+        t.fill(7, 1, Access::Store, 0x20_5000, RAM + 0x5000, 21);
+        assert!(t.store(0x20_0008, 3, 1) && t.store(0x20_5008, 3, 2));
+        t.flush_page(0x20_9000, |_, _| true);
+        assert!(!t.store(0x20_0008, 3, 1) && !t.store(0x20_5008, 3, 2));
+    }
+
+    #[test]
+    fn addresses_at_the_top_match_no_empty_entry() {
+        let mut t = tlb();
+        for size in 0..4 {
+            for back in 1..16 {
+                assert_eq!(t.load(0u64.wrapping_sub(back), size), None);
+                assert!(!t.store(0u64.wrapping_sub(back), size, 0));
+            }
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Several harts on threads of their own: what must hold between them whatever the host's scheduler does.
+
+#[allow(dead_code)]
+mod asm;
+mod code;
+mod control;
+mod determinism;
+mod litmus;
+mod machine;
+mod paging;
+mod sync;

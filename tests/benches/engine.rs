@@ -1,0 +1,169 @@
+//! Criterion: the parts of the run loop, one at a time, without a board.
+//!
+//! Figures are of this process on this host at this minute: compare them within one run (`cargo bench -p tests`), and whole
+//! machines with `vitrine bench`.
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use engine::cache::code::{Code, CodeMap};
+use engine::cache::jump::Jumps;
+use engine::exec::cpu::{MachineEvent, Platform, Shared};
+use engine::exec::hart::Hart;
+use engine::exec::inputs::InputPort;
+use engine::exec::time::{Clock, TimeSource};
+use engine::exec::vcpu::Vcpu;
+use engine::guest::riscv::model::Model;
+use engine::guest::riscv::{KEY_FS_OFF, Riscv};
+use engine::guest::{Access, Guest, LiftInput};
+use engine::ir::opt::{Optimiser, Rules};
+use engine::mem::bus::NoBus;
+use engine::mem::ram::{Memory, RegionSpec};
+use engine::mem::tlb::Tlb;
+use object::{Object, ObjectSegment};
+use std::hint::black_box;
+use std::sync::Arc;
+use vitrine::bench::programs;
+
+const RAM: u64 = 0x8000_0000;
+/// Instructions of a slice that is measured.
+const SLICE: i64 = 100_000;
+
+/// A board that hears nothing.
+struct Deaf;
+
+impl Platform for Deaf {
+    fn console_write(&self, _: &[u8]) {}
+    fn console_read(&self, _: &mut [u8]) -> usize {
+        0
+    }
+    fn event(&self, _: MachineEvent) {}
+    fn entropy(&self, buf: &mut [u8]) {
+        buf.fill(0);
+    }
+}
+
+fn memory() -> Arc<Memory> {
+    let spec = RegionSpec { base: RAM, len: 16 << 20, writable: true };
+    Memory::new(&[spec], Arc::new(NoBus)).expect("memory")
+}
+
+/// A hart at the entry of a bare-metal program.
+fn hart(elf: &[u8]) -> Vcpu<Riscv> {
+    let memory = memory();
+    for segment in object::File::parse(elf).expect("an ELF file").segments() {
+        assert!(memory.load(segment.address(), segment.data().expect("its bytes")));
+    }
+    let mut model = Model::default();
+    model.builtin_sbi = false;
+    let shared = Arc::new(Shared::<Riscv> {
+        model,
+        memory: memory.clone(),
+        clock: Clock::new(TimeSource::Instructions, 0),
+        inputs: InputPort::new(),
+        harts: vec![Hart::new(0)],
+        platform: Arc::new(Deaf),
+        ns_per_insn: 10,
+    });
+    let mut vcpu = Vcpu::new(shared, CodeMap::new(memory), 0);
+    vcpu.cpu.pc = RAM;
+    vcpu
+}
+
+/// The programs of single events and their twins, as guest instructions per second.
+fn interpreter(c: &mut Criterion) {
+    let mut group = c.benchmark_group("interpreter");
+    group.throughput(Throughput::Elements(SLICE as u64));
+    // So often that none comes to its end.
+    let often = 1 << 40;
+    let twins = [
+        ("trap", programs::traps(often)),
+        ("walk", programs::walks(often)),
+        ("flush", programs::flushes(often)),
+        ("jump", programs::jumps(often)),
+        ("block", programs::chain(often)),
+    ];
+    for (name, twins) in &twins {
+        for (which, elf) in [("with", &twins.with), ("without", &twins.without)] {
+            let mut vcpu = hart(elf);
+            group.bench_function(BenchmarkId::new(*name, which), |b| {
+                b.iter(|| {
+                    vcpu.begin_slice(SLICE);
+                    vcpu.run(true)
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
+/// Eight instructions that any block might hold, and a jump to itself.
+const BLOCK: [u32; 9] = [
+    0x0000_b503, // ld a0, 0(ra)
+    0x0085_0513, // addi a0, a0, 8
+    0x00a5_85b3, // add a1, a1, a0
+    0x0035_9593, // slli a1, a1, 3
+    0x00b5_4533, // xor a0, a0, a1
+    0x00a0_b023, // sd a0, 0(ra)
+    0x02b5_0633, // mul a2, a0, a1
+    0x0000_0013, // nop
+    0x0000_006f, // j .
+];
+
+fn lifting(c: &mut Criterion) {
+    let bytes: Vec<u8> = BLOCK.iter().flat_map(|w| w.to_le_bytes()).collect();
+    let (model, mut optimiser, rules) =
+        (Model::default(), Optimiser::default(), Rules::of::<Riscv>(Riscv::ZERO));
+    c.bench_function("lift/9 instructions", |b| {
+        b.iter(|| {
+            let input = LiftInput { code: black_box(&bytes), key: KEY_FS_OFF, max_insns: 64 };
+            let mut block = Riscv::lift(&model, input);
+            optimiser.run(&mut block, &rules);
+            Code::new(block, RAM, None, KEY_FS_OFF)
+        });
+    });
+}
+
+fn lookup(c: &mut Criterion) {
+    const BLOCKS: u64 = 4096;
+    let bytes: Vec<u8> = BLOCK.iter().flat_map(|w| w.to_le_bytes()).collect();
+    let (memory, model) = (memory(), Model::default());
+    let map = CodeMap::new(memory);
+    let mut jumps = Jumps::default();
+    let tag = Jumps::tag(1, 0, KEY_FS_OFF);
+    let address = |i: u64| RAM + i * 64;
+    for i in 0..BLOCKS {
+        let prepared = map.prepare(address(i));
+        let block = Riscv::lift(&model, LiftInput { code: &bytes, key: KEY_FS_OFF, max_insns: 64 });
+        let code =
+            map.publish(Code::new(block, address(i), None, KEY_FS_OFF), &prepared, None).expect("published");
+        let local = jumps.add(code);
+        jumps.put(address(i), tag, local);
+    }
+    let mut i = 0;
+    let mut next = move || {
+        i = (i + 1) % BLOCKS;
+        address(i)
+    };
+    let mut group = c.benchmark_group("look-up");
+    group.bench_function("jump cache", |b| b.iter(|| jumps.get(black_box(RAM), tag)));
+    group.bench_function("hart's table", |b| b.iter(|| jumps.by_pa(black_box(next()), KEY_FS_OFF)));
+    group.bench_function("code map", |b| b.iter(|| map.find(black_box(next()), KEY_FS_OFF)));
+    group.finish();
+}
+
+fn tlb(c: &mut Criterion) {
+    let memory = memory();
+    let mut tlb = Tlb::new(memory);
+    tlb.select_data(1, 1);
+    tlb.fill(1, 1, Access::Load, 0x4000, RAM, 12);
+    let mut group = c.benchmark_group("tlb");
+    assert!(tlb.load(0x4008, 3).is_some());
+    group.bench_function("load hit", |b| b.iter(|| tlb.load(black_box(0x4008), 3)));
+    group.bench_function("fill", |b| {
+        b.iter(|| tlb.fill(1, 1, Access::Load, black_box(0x5000), RAM, 12));
+    });
+    group.bench_function("flush a page", |b| b.iter(|| tlb.flush_page(black_box(0x5000), |_, _| true)));
+    group.finish();
+}
+
+criterion_group!(benches, interpreter, lifting, lookup, tlb);
+criterion_main!(benches);

@@ -1,0 +1,39 @@
+//! Real guests in tests: where their files are, a machine that is talked to, the reference that runs beside it.
+//!
+//! Nothing here waits without end: a [`Guest`] has a time limit for everything that is asked of it, and a [`Watchdog`]
+//! ends the test program if even that hangs.
+
+pub mod asm;
+pub mod console;
+pub mod exact;
+pub mod host;
+pub mod images;
+pub mod qemu;
+pub mod screen;
+pub mod watchdog;
+
+pub use console::{Guest, TICK};
+pub use watchdog::Watchdog;
+
+use std::path::Path;
+use vitrine::config::{Boot, MachineConfig, Network, NetworkMode};
+
+/// A machine of one hart and 1 GiB without network that boots Linux by the built-in firmware.
+pub fn linux(name: &str, kernel: &Path, initrd: &Path, append: &str) -> MachineConfig {
+    MachineConfig {
+        name: name.to_owned(),
+        boot: Boot {
+            kernel: Some(text(kernel)),
+            initrd: Some(text(initrd)),
+            append: Some(append.to_owned()),
+            ..Boot::default()
+        },
+        net: Network { mode: NetworkMode::None, ..Network::default() },
+        ..MachineConfig::default()
+    }
+}
+
+/// A path as descriptions hold it.
+pub fn text(path: &Path) -> String {
+    path.display().to_string()
+}
