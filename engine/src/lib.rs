@@ -7,6 +7,8 @@ pub mod cache;
 pub mod exec;
 pub mod float;
 pub mod guest;
+pub mod host;
 pub mod interp;
 pub mod ir;
+pub mod jit;
 pub mod mem;

@@ -1,12 +1,16 @@
 //! The state of one hart, as the interpreter, the compilers and the guest ISA's helpers share it.
 
+use super::core::Core;
 use super::hart::{Ack, Hart, Request};
 use super::inputs::InputPort;
 use super::time::Clock;
-use crate::guest::{Exception, Guest};
+use crate::cache::jump::Jumps;
+use crate::guest::{Exception, Flow, Guest};
+use crate::host;
 use crate::mem::ram::Memory;
 use crate::mem::tlb::Tlb;
 use serde::{Deserialize, Serialize};
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 /// What the guest's firmware interface and devices can ask of the machine as a whole.
@@ -69,31 +73,22 @@ pub struct FloatEnv {
 }
 
 /// One hart.
+#[repr(C)]
 pub struct Cpu<G: Guest> {
-    /// Next instruction. During a block: stale, except around helper calls (see [`Guest::helper`]).
-    pub pc: u64,
-    /// The calling or faulting instruction, in helpers and [`Guest::raise`].
-    pub insn_pc: u64,
-    /// Float environment.
-    pub fenv: FloatEnv,
+    /// What compiled code sees. First, so that a pointer to it is a pointer to the whole.
+    pub core: Core,
     /// The reservation, if any.
     pub reservation: Option<Reservation>,
     /// Instructions retired up to the start of the slice.
     pub retired_base: u64,
     /// Budget with which the slice began.
     pub slice: i64,
-    /// Instructions left of the slice; each block head subtracts its count. Underflow is poll and end of slice in one.
-    pub budget: i64,
-    /// Instructions of the running block that were charged but have not retired, the current one included.
-    pub unretired: i64,
     /// Clock reading at the start of the slice, when time comes from the instruction count.
     pub slice_ns: u64,
     /// Set by whatever changes what the translation of code depends on; the dispatcher looks everything up again.
     pub context_changed: bool,
-    /// Guest registers and temporaries.
-    pub regs: [u64; 256],
-    /// TLB.
-    pub tlb: Tlb,
+    /// What a helper that compiled code called said to do next.
+    pub flow: Flow,
     /// The ISA's own state.
     pub ext: G::Ext,
     /// What others see of this hart.
@@ -102,23 +97,55 @@ pub struct Cpu<G: Guest> {
     pub shared: Arc<Shared<G>>,
 }
 
+// SAFETY: the raw pointers in `core` point to what the hart owns or keeps alive (its limit word, its jump cache, its TLB's
+// tables), so they move with it; nobody else writes through them.
+unsafe impl<G: Guest> Send for Cpu<G> {}
+
+impl<G: Guest> Deref for Cpu<G> {
+    type Target = Core;
+    #[inline(always)]
+    fn deref(&self) -> &Core {
+        &self.core
+    }
+}
+
+impl<G: Guest> DerefMut for Cpu<G> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut Core {
+        &mut self.core
+    }
+}
+
 impl<G: Guest> Cpu<G> {
     /// Hart `id` of the machine at reset, not started.
     pub fn new(shared: Arc<Shared<G>>, id: u32) -> Box<Cpu<G>> {
         let hart = shared.harts[id as usize].clone();
         let mut cpu = Box::new(Cpu {
-            pc: 0,
-            insn_pc: 0,
-            fenv: FloatEnv::default(),
+            core: Core {
+                tlb: Tlb::new(shared.memory.clone()),
+                pc: 0,
+                budget: 0,
+                limit: hart.lines.limit(),
+                insn_pc: 0,
+                unretired: 0,
+                value: 0,
+                tag: 0,
+                jumps: std::ptr::null_mut(),
+                jump_hits: 0,
+                entry_sp: 0,
+                guest_fcr: host::fcr(0),
+                host_fcr: host::fcr(0),
+                left_fcr: host::fcr(0),
+                fenv: FloatEnv::default(),
+                thunks: host::thunks::<G>(),
+                regs: [0; 256],
+            },
             reservation: None,
             retired_base: 0,
             slice: 0,
-            budget: 0,
-            unretired: 0,
             slice_ns: 0,
             context_changed: true,
-            regs: [0; 256],
-            tlb: Tlb::new(shared.memory.clone()),
+            flow: Flow::Continue,
             ext: G::reset(&shared.model, id),
             hart,
             shared,
@@ -154,6 +181,18 @@ impl<G: Guest> Cpu<G> {
         self.tlb.select_fetch(fc, f);
         self.tlb.select_data(dc, d);
         self.context_changed = true;
+    }
+
+    /// Brings the tag of code look-ups up to date. Call after whatever may have changed fetch translations, mode or block key.
+    #[inline]
+    pub fn refresh_tag(&mut self) {
+        self.core.tag = Jumps::tag(self.tlb.generation(), self.tlb.fetch_set(), G::block_key(self));
+    }
+
+    /// Takes over the float flags that compiled code raised.
+    #[inline]
+    pub fn merge_float_flags(&mut self) {
+        self.core.fenv.flags |= host::fcr_flags(self.core.left_fcr);
     }
 
     /// Raises `e` for the instruction at `insn_pc`. Uses up one instruction of budget without retiring it, so that a guest

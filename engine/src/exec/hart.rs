@@ -7,7 +7,7 @@
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// A request to a hart, run at its next poll. `R` is the guest ISA's own kind.
@@ -55,12 +55,16 @@ struct Mailbox<R> {
     asleep: bool,
 }
 
+/// The limit while somebody asks for attention: no budget reaches it.
+const ATTENTION: i64 = i64::MAX;
+
 /// The interrupt lines of a hart, as devices see them.
 #[derive(Default)]
 pub struct Lines {
     /// Levels by the ISA's numbering (RISC-V: `mip` bits).
     level: AtomicU64,
-    attention: AtomicBool,
+    /// What budgets are compared with at polls: 0, or [`ATTENTION`].
+    limit: AtomicI64,
     wake: Mutex<bool>,
     woken: Condvar,
 }
@@ -92,7 +96,7 @@ impl Lines {
 
     /// Asks for a poll soon and wakes the hart if it waits.
     pub fn kick(&self) {
-        self.attention.store(true, Ordering::Release);
+        self.limit.store(ATTENTION, Ordering::Release);
         self.wake();
     }
 
@@ -106,13 +110,18 @@ impl Lines {
 
     /// Takes the attention flag.
     pub fn take_attention(&self) -> bool {
-        self.attention.swap(false, Ordering::AcqRel)
+        self.limit.swap(0, Ordering::AcqRel) != 0
     }
 
     /// Whether somebody asked for a poll.
     #[inline(always)]
     pub fn has_attention(&self) -> bool {
-        self.attention.load(Ordering::Relaxed)
+        self.limit.load(Ordering::Relaxed) != 0
+    }
+
+    /// The word that emitted code compares budgets with.
+    pub fn limit(&self) -> &AtomicI64 {
+        &self.limit
     }
 
     /// Sleeps until a kick, at most `time` (forever if `None`).

@@ -237,7 +237,8 @@ pub fn run<G: Guest>(cpu: &mut Cpu<G>, code: &Code, pc: u64) -> Leave {
             | FMin | FMax | FMinM | FMaxM | FEq | FLt | FLe | FLtq | FLeq | FClass | FToI32 | FToU32
             | FToI64 | FToU64 | FFromI32 | FFromU32 | FFromI64 | FFromU64 | FCvt | FRound | FRoundNx
             | FCvtMod | FMoveX | FMoveF => {
-                float::run(&mut cpu.regs, &mut cpu.fenv, op);
+                let core = &mut cpu.core;
+                float::run(&mut core.regs, &mut core.fenv, op);
             }
 
             BrEq => branch!(BrEq),
@@ -281,6 +282,47 @@ pub fn run<G: Guest>(cpu: &mut Cpu<G>, code: &Code, pc: u64) -> Leave {
 #[inline(never)]
 pub fn run_cold<G: Guest>(cpu: &mut Cpu<G>, code: &Code, pc: u64) -> Leave {
     run(cpu, code, pc)
+}
+
+/// Runs one op that neither ends a block nor calls a helper nor needs the block's pc: what compiled code falls back on.
+pub fn step<G: Guest>(cpu: &mut Cpu<G>, op: &Op) -> Result<(), Exception> {
+    use Opcode::*;
+    let (b, c) = (cpu.regs[op.b as usize], cpu.regs[op.c as usize]);
+    let flags = MemFlags(op.aux);
+    let va = b.wrapping_add(op.imm as u64);
+    let v = match op.code {
+        LoadS8 | LoadS16 | LoadS32 => sext(cpu.load(va, flags)?, flags.size()) as u64,
+        LoadU8 | LoadU16 | LoadU32 | Load64 => cpu.load(va, flags)?,
+        LoadBox16 => cpu.load(va, flags)? | !0xffff,
+        LoadBox32 => cpu.load(va, flags)? | !0xffff_ffff,
+        Store8 | Store16 | Store32 | Store64 => return cpu.store(va, flags, c),
+        LoadReserved => load_reserved(cpu, op)?,
+        StoreCond => store_cond(cpu, op)?,
+        CompareSwap => compare_swap(cpu, op)?,
+        AmoSwap => amo(cpu, op, |_, new, _| new)?,
+        AmoAdd => amo(cpu, op, |old, by, _| old.wrapping_add(by))?,
+        AmoXor => amo(cpu, op, |old, by, _| old ^ by)?,
+        AmoAnd => amo(cpu, op, |old, by, _| old & by)?,
+        AmoOr => amo(cpu, op, |old, by, _| old | by)?,
+        AmoMin => amo(cpu, op, |old, by, size| if sext(old, size) <= sext(by, size) { old } else { by })?,
+        AmoMax => amo(cpu, op, |old, by, size| if sext(old, size) >= sext(by, size) { old } else { by })?,
+        AmoMinu => amo(cpu, op, |old, by, size| if zext(old, size) <= zext(by, size) { old } else { by })?,
+        AmoMaxu => amo(cpu, op, |old, by, size| if zext(old, size) >= zext(by, size) { old } else { by })?,
+        Fence => {
+            fence(Ordering::SeqCst);
+            return Ok(());
+        }
+        code => match eval::pure(code, b, c, op.imm, 0, cpu.regs[op.aux as u8 as usize]) {
+            Some(v) => v,
+            None => {
+                let core = &mut cpu.core;
+                float::run(&mut core.regs, &mut core.fenv, op);
+                return Ok(());
+            }
+        },
+    };
+    cpu.regs[op.a as usize] = v;
+    Ok(())
 }
 
 fn sext(v: u64, size_log2: u32) -> i64 {

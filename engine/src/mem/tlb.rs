@@ -106,18 +106,40 @@ pub struct TlbCounts {
     pub evicted_sets: u64,
 }
 
-/// The TLB of one hart.
+/// What emitted code reads of a TLB: the tables of the set that plain data accesses use now.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Fast {
+    load_table: NonNull<[Entry; DATA]>,
+    /// Size of the load table less one entry, in bytes: `(va >> 8) & mask` is the byte offset of an address's entry.
+    load_mask: u64,
+    store_table: NonNull<[Entry; DATA]>,
+    /// As `load_mask`, of the store table.
+    store_mask: u64,
+}
+
+/// Offsets in [`Fast`] for emitted code: load table, load mask, store table, store mask.
+pub const FAST: [usize; 4] = [
+    std::mem::offset_of!(Fast, load_table),
+    std::mem::offset_of!(Fast, load_mask),
+    std::mem::offset_of!(Fast, store_table),
+    std::mem::offset_of!(Fast, store_mask),
+];
+
+/// The TLB of one hart. `repr(C)` so that what emitted code reads lies last, beside the scalars of
+/// [`Core`](crate::exec::core::Core).
+#[repr(C)]
 pub struct Tlb {
     memory: Arc<Memory>,
     sets: Vec<Set>,
     data: usize,
     fetch: usize,
-    load_table: NonNull<[Entry; DATA]>,
-    store_table: NonNull<[Entry; DATA]>,
     tick: u64,
     /// Generation of fetch translations: changes when one may have been dropped.
     generation: u64,
     counts: TlbCounts,
+    /// The hot part.
+    pub fast: Fast,
 }
 
 // SAFETY: the table pointers point into boxes owned by `sets`, so they move with the value.
@@ -130,7 +152,9 @@ impl Tlb {
         let load_table = NonNull::from(&mut *sets[0].load);
         let store_table = NonNull::from(&mut *sets[0].store);
         let counts = TlbCounts::default();
-        Tlb { memory, sets, data: 0, fetch: 0, load_table, store_table, tick: 0, generation: 1, counts }
+        let mask = ((DATA - 1) * size_of::<Entry>()) as u64;
+        let fast = Fast { load_table, load_mask: mask, store_table, store_mask: mask };
+        Tlb { memory, sets, data: 0, fetch: 0, tick: 0, generation: 1, counts, fast }
     }
 
     /// The memory behind it.
@@ -189,8 +213,8 @@ impl Tlb {
             self.data = self.set_of(context, index);
         }
         let set = &mut self.sets[self.data];
-        self.load_table = NonNull::from(&mut *set.load);
-        self.store_table = NonNull::from(&mut *set.store);
+        self.fast.load_table = NonNull::from(&mut *set.load);
+        self.fast.store_table = NonNull::from(&mut *set.store);
     }
 
     /// Selects the set for fetches. Its number identifies the address space together with [`Tlb::generation`].
@@ -211,7 +235,7 @@ impl Tlb {
     #[inline(always)]
     pub fn load(&self, va: u64, size_log2: u32) -> Option<u64> {
         // SAFETY: `load_table` points into a box owned by `self.sets`; nobody holds it mutably during `&self`.
-        let e = unsafe { &self.load_table.as_ref()[slot(va, DATA)] };
+        let e = unsafe { &self.fast.load_table.as_ref()[slot(va, DATA)] };
         if e.tag != va & (PAGE_MASK | ((1 << size_log2) - 1)) {
             return None;
         }
@@ -227,7 +251,7 @@ impl Tlb {
     #[inline(always)]
     pub fn store(&mut self, va: u64, size_log2: u32, value: u64) -> bool {
         // SAFETY: as in `load`.
-        let e = unsafe { &self.store_table.as_ref()[slot(va, DATA)] };
+        let e = unsafe { &self.fast.store_table.as_ref()[slot(va, DATA)] };
         if e.tag != va & (PAGE_MASK | ((1 << size_log2) - 1)) {
             return false;
         }
@@ -241,7 +265,7 @@ impl Tlb {
     #[inline]
     pub fn store_ref(&self, va: u64, size_log2: u32) -> Option<HostRef<'_>> {
         // SAFETY: as in `load`.
-        let e = unsafe { &self.store_table.as_ref()[slot(va, DATA)] };
+        let e = unsafe { &self.fast.store_table.as_ref()[slot(va, DATA)] };
         if e.tag != va & (PAGE_MASK | ((1 << size_log2) - 1)) {
             return None;
         }
@@ -274,7 +298,7 @@ impl Tlb {
     pub fn load_split(&self, va: u64, size_log2: u32) -> Option<u64> {
         let mut bytes = [0; 8];
         let size = 1 << size_log2;
-        let [first, second] = self.both(self.load_table, va, size)?;
+        let [first, second] = self.both(self.fast.load_table, va, size)?;
         let (a, b) = bytes[..size].split_at_mut(first.len().min(size));
         first.read_bytes(a);
         second.read_bytes(b);
@@ -284,7 +308,7 @@ impl Tlb {
     /// [`Tlb::store`] of a misaligned access, byte by byte. On a miss nothing has been written.
     pub fn store_split(&mut self, va: u64, size_log2: u32, value: u64) -> bool {
         let size = 1 << size_log2;
-        let Some([first, second]) = self.both(self.store_table, va, size) else { return false };
+        let Some([first, second]) = self.both(self.fast.store_table, va, size) else { return false };
         let bytes = value.to_le_bytes();
         let (a, b) = bytes[..size].split_at(first.len().min(size));
         first.write_bytes(a);

@@ -1,0 +1,100 @@
+//! Which tiers may run guest code, and from when on: what a person sets.
+
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+/// Which tiers run guest code. Switched on a running machine; harts follow at their next poll.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(u8)]
+pub enum Mode {
+    /// The interpreter alone.
+    Interpreter = 0,
+    /// Every block is compiled by tier 1 before its first run.
+    Tier1 = 1,
+    /// As [`Mode::Tier1`], and what runs at all often is compiled by tier 2.
+    Tier2 = 2,
+    /// Cold code is interpreted, warm code runs in tier 1, hot code in tier 2.
+    #[default]
+    Adaptive = 3,
+}
+
+impl Mode {
+    /// All modes, by number.
+    pub const ALL: [Mode; 4] = [Mode::Interpreter, Mode::Tier1, Mode::Tier2, Mode::Adaptive];
+}
+
+/// Thresholds and sizes of the tiers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tuning {
+    /// Runs in the interpreter before a block is compiled by tier 1 (adaptive mode).
+    pub tier1_runs: u32,
+    /// Runs in tier 1 before a block asks for tier 2 (adaptive mode).
+    pub tier2_runs: u32,
+    /// The same in mode [`Mode::Tier2`].
+    pub tier2_eager_runs: u32,
+    /// Bytes of translated code kept, all tiers; a multiple of 64 KiB.
+    pub code_bytes: u64,
+    /// Threads that compile for tier 2; 0 = the harts wait for their compiles (deterministic tests).
+    pub workers: u32,
+}
+
+impl Default for Tuning {
+    fn default() -> Tuning {
+        Tuning { tier1_runs: 24, tier2_runs: 4_000, tier2_eager_runs: 64, code_bytes: 64 << 20, workers: 1 }
+    }
+}
+
+/// The settings of a machine as all its threads read them.
+#[derive(Debug)]
+pub struct Settings {
+    mode: AtomicU8,
+    tier1_runs: AtomicU32,
+    tier2_runs: AtomicU32,
+    tier2_eager_runs: AtomicU32,
+    code_bytes: AtomicU64,
+    workers: AtomicU32,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        let settings = Settings {
+            mode: AtomicU8::new(Mode::Interpreter as u8),
+            tier1_runs: AtomicU32::new(0),
+            tier2_runs: AtomicU32::new(0),
+            tier2_eager_runs: AtomicU32::new(0),
+            code_bytes: AtomicU64::new(0),
+            workers: AtomicU32::new(0),
+        };
+        settings.set_tuning(Tuning::default());
+        settings
+    }
+}
+
+impl Settings {
+    /// The mode.
+    #[inline]
+    pub fn mode(&self) -> Mode {
+        Mode::ALL.get(self.mode.load(Ordering::Relaxed) as usize).copied().unwrap_or_default()
+    }
+    /// Sets the mode.
+    pub fn set_mode(&self, mode: Mode) {
+        self.mode.store(mode as u8, Ordering::Release);
+    }
+    /// Thresholds and sizes.
+    pub fn tuning(&self) -> Tuning {
+        Tuning {
+            tier1_runs: self.tier1_runs.load(Ordering::Relaxed),
+            tier2_runs: self.tier2_runs.load(Ordering::Relaxed),
+            tier2_eager_runs: self.tier2_eager_runs.load(Ordering::Relaxed),
+            code_bytes: self.code_bytes.load(Ordering::Relaxed),
+            workers: self.workers.load(Ordering::Relaxed),
+        }
+    }
+    /// Sets thresholds and sizes.
+    pub fn set_tuning(&self, t: Tuning) {
+        self.tier1_runs.store(t.tier1_runs, Ordering::Relaxed);
+        self.tier2_runs.store(t.tier2_runs, Ordering::Relaxed);
+        self.tier2_eager_runs.store(t.tier2_eager_runs, Ordering::Relaxed);
+        self.code_bytes.store(t.code_bytes, Ordering::Relaxed);
+        self.workers.store(t.workers, Ordering::Relaxed);
+    }
+}

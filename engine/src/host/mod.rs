@@ -1,0 +1,16 @@
+//! What depends on the CPU that we run on: entry into compiled code, its slow paths, the emitter.
+//!
+//! A host without a folder here interprets: [`COMPILES`] says so to the run loop.
+
+#[cfg(target_arch = "x86_64")]
+pub mod x86_64;
+#[cfg(target_arch = "x86_64")]
+pub use x86_64::{COMPILES, enter, fcr, fcr_flags, gone, thunks};
+
+#[cfg(not(target_arch = "x86_64"))]
+mod none;
+#[cfg(not(target_arch = "x86_64"))]
+pub use none::{COMPILES, enter, fcr, fcr_flags, gone, thunks};
+
+#[cfg(target_arch = "x86_64")]
+mod slow;

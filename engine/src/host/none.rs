@@ -1,0 +1,36 @@
+//! A host that we have no emitter for: nothing is compiled, so nothing is ever entered.
+
+use crate::exec::core::Core;
+use crate::guest::Guest;
+use crate::jit::abi::{Exit, Thunks};
+
+/// Whether code can be compiled for this host.
+pub const COMPILES: bool = false;
+
+/// No function is ever called.
+pub fn thunks<G: Guest>() -> Thunks {
+    Thunks { leave: 0, load: 0, store: 0, op: 0, load_all: 0, store_all: 0, op_all: 0 }
+}
+
+/// Never called, because there is no code.
+///
+/// # Safety
+/// None needed.
+pub unsafe fn enter(_core: *mut Core, _entry: u64) -> Exit {
+    Exit(Exit::DISPATCH)
+}
+
+/// No code is ever jumped to.
+pub fn gone() -> u64 {
+    0
+}
+
+/// The float control word for a rounding mode.
+pub const fn fcr(_rm: u8) -> u32 {
+    0
+}
+
+/// The RISC-V flags that a float control word holds.
+pub const fn fcr_flags(_fcr: u32) -> u8 {
+    0
+}

@@ -1,0 +1,95 @@
+//! What compiled code calls when it cannot go on by itself: the Rust side of the thunks.
+//!
+//! Each function gets the hart by the state's address, brings its exact place up to date from the meta word
+//! ([`crate::jit::abi::meta`]), and returns 0, or the word with which the code is to be left.
+
+use crate::exec::cpu::Cpu;
+use crate::guest::{Exception, Flow, Guest};
+use crate::interp::step;
+use crate::ir::op::{MemFlags, Op, Opcode};
+use crate::jit::abi::Exit;
+
+/// Go on.
+const ON: u64 = 0;
+
+fn place<G: Guest>(cpu: &mut Cpu<G>, meta: u32, insn_pc: u64) {
+    cpu.insn_pc = insn_pc;
+    cpu.pc = insn_pc.wrapping_add((meta >> 24) as u64);
+    cpu.unretired = (meta >> 16 & 0xff) as i64;
+}
+
+fn finish<G: Guest>(cpu: &mut Cpu<G>, result: Result<u64, Exception>) -> u64 {
+    let word = match result {
+        Ok(word) => word,
+        Err(e) => {
+            cpu.budget += cpu.unretired;
+            cpu.unretired = 0;
+            cpu.raise(e);
+            Exit::DISPATCH
+        }
+    };
+    cpu.unretired = 0;
+    cpu.refresh_tag();
+    word
+}
+
+/// A load; the value goes to `core.value`.
+///
+/// # Safety
+/// `cpu` points at the hart that entered the code, and nothing else refers to it meanwhile.
+pub unsafe extern "sysv64" fn load<G: Guest>(cpu: *mut Cpu<G>, va: u64, meta: u32, insn_pc: u64) -> u64 {
+    // SAFETY: by the contract of this function.
+    let cpu = unsafe { &mut *cpu };
+    place(cpu, meta, insn_pc);
+    let read = cpu.load(va, MemFlags(meta & 0xffff));
+    let done = read.map(|v| {
+        cpu.value = v;
+        ON
+    });
+    finish(cpu, done)
+}
+
+/// A store of `core.value`.
+///
+/// # Safety
+/// As [`load`].
+pub unsafe extern "sysv64" fn store<G: Guest>(cpu: *mut Cpu<G>, va: u64, meta: u32, insn_pc: u64) -> u64 {
+    // SAFETY: by the contract of this function.
+    let cpu = unsafe { &mut *cpu };
+    place(cpu, meta, insn_pc);
+    let value = cpu.value;
+    let done = cpu.store(va, MemFlags(meta & 0xffff), value).map(|()| ON);
+    finish(cpu, done)
+}
+
+/// Any op but terminators (`callend` excepted) and ops relative to the block's pc.
+///
+/// # Safety
+/// As [`load`]; `op` points at an op in the code's constants.
+pub unsafe extern "sysv64" fn op<G: Guest>(cpu: *mut Cpu<G>, op: *const Op, meta: u32, insn_pc: u64) -> u64 {
+    // SAFETY: by the contract of this function.
+    let (cpu, op) = unsafe { (&mut *cpu, *op) };
+    place(cpu, meta, insn_pc);
+    cpu.merge_float_flags();
+    let done = run(cpu, &op);
+    // The helper may have set the rounding mode.
+    cpu.left_fcr = super::fcr(cpu.fenv.rm);
+    finish(cpu, done)
+}
+
+fn run<G: Guest>(cpu: &mut Cpu<G>, op: &Op) -> Result<u64, Exception> {
+    match op.code {
+        Opcode::Call => {
+            G::helper(cpu, op)?;
+            Ok(ON)
+        }
+        Opcode::CallEnd => Ok(match G::helper(cpu, op)? {
+            Flow::Continue => Exit::DISPATCH,
+            flow => {
+                cpu.flow = flow;
+                Exit::FLOW
+            }
+        }),
+        _ => step(cpu, op).map(|()| ON),
+    }
+}

@@ -1,0 +1,8 @@
+//! x86-64: entry thunks and the tier 1 emitter.
+
+pub mod thunks;
+
+pub use thunks::{enter, fcr, fcr_flags, gone, thunks};
+
+/// Whether code can be compiled for this host.
+pub const COMPILES: bool = true;

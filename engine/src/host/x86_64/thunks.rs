@@ -1,0 +1,265 @@
+//! In and out of compiled code, and from it to Rust. `jit/abi.rs` has the contract.
+//!
+//! No Rust code ever runs under the guest's MXCSR: every thunk that calls some puts the host's in and the guest's, with the
+//! flags it had collected, back.
+
+use crate::disp;
+use crate::exec::core::Core;
+use crate::guest::Guest;
+use crate::host::slow;
+use crate::jit::abi::{Exit, STATE, Thunks};
+use std::arch::naked_asm;
+
+/// MXCSR with all exceptions masked, for a RISC-V rounding mode. Modes that the host lacks are never used by compiled code.
+pub const fn fcr(rm: u8) -> u32 {
+    // RISC-V: nearest even, towards zero, down, up. x86: nearest, down, up, towards zero (Intel SDM volume 1, 10.2.3).
+    let rounding = match rm {
+        1 => 3,
+        2 => 1,
+        3 => 2,
+        _ => 0,
+    };
+    0x1f80 | rounding << 13
+}
+
+/// The RISC-V flags (NX 1, UF 2, OF 4, DZ 8, NV 16) of an MXCSR (invalid 1, denormal 2, divide 4, overflow 8, underflow 16,
+/// precision 32).
+pub const fn fcr_flags(fcr: u32) -> u8 {
+    ((fcr & 1) << 4 | (fcr >> 2 & 1) << 3 | (fcr >> 3 & 1) << 2 | (fcr >> 4 & 1) << 1 | fcr >> 5 & 1) as u8
+}
+
+/// Enters compiled code at `entry`.
+///
+/// # Safety
+/// `core` is the first field of a live [`Cpu`](crate::exec::cpu::Cpu) that nothing else refers to meanwhile; `entry` is an entry
+/// point by the contract of [`crate::jit::abi`] in memory that stays mapped until this returns.
+pub unsafe fn enter(core: *mut Core, entry: u64) -> Exit {
+    // SAFETY: by the contract of this function.
+    Exit(unsafe { enter_code(core, entry) })
+}
+
+#[unsafe(naked)]
+unsafe extern "sysv64" fn enter_code(core: *mut Core, entry: u64) -> u64 {
+    naked_asm!(
+        "push rbp",
+        "push rbx",
+        "push r12",
+        "push r13",
+        "push r14",
+        "push r15",
+        "sub rsp, 8",
+        "lea r15, [rdi + {state}]",
+        "mov rax, rsi",
+        "mov rdi, [r15 + {pc}]",
+        "mov rsi, [r15 + {budget}]",
+        "lea rcx, [rsp - 8]",
+        "mov [r15 + {sp}], rcx",
+        "ldmxcsr [r15 + {guest}]",
+        "call rax",
+        "stmxcsr [r15 + {left}]",
+        "ldmxcsr [r15 + {host}]",
+        "add rsp, 8",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop rbx",
+        "pop rbp",
+        "ret",
+        state = const STATE,
+        pc = const disp!(pc),
+        budget = const disp!(budget),
+        sp = const disp!(entry_sp),
+        guest = const disp!(guest_fcr),
+        left = const disp!(left_fcr),
+        host = const disp!(host_fcr),
+    )
+}
+
+#[unsafe(naked)]
+unsafe extern "sysv64" fn leave() {
+    naked_asm!(
+        "mov [r15 + {pc}], rdi",
+        "mov [r15 + {budget}], rsi",
+        "ret",
+        pc = const disp!(pc),
+        budget = const disp!(budget),
+    )
+}
+
+/// Where records of code that is gone point: leaves at the pc that was asked for.
+#[unsafe(naked)]
+unsafe extern "sysv64" fn gone_thunk() {
+    naked_asm!(
+        "mov [r15 + {pc}], rdi",
+        "mov [r15 + {budget}], rsi",
+        "mov eax, {lookup}",
+        "ret",
+        pc = const disp!(pc),
+        budget = const disp!(budget),
+        lookup = const Exit::LOOKUP as i32,
+    )
+}
+
+/// Address of the thunk to which records of code that is gone point.
+pub fn gone() -> u64 {
+    gone_thunk as *const () as u64
+}
+
+/// The middle of each thunk that calls Rust: `rdi` to `rcx` are set up, the stack is aligned. Comes out with the exit word in
+/// `rax` and the guest's MXCSR in force.
+macro_rules! call_rust {
+    () => {
+        "stmxcsr [r15 + {left}]
+         ldmxcsr [r15 + {host}]
+         lea rdi, [r15 - {state}]
+         call {target}
+         ldmxcsr [r15 + {left}]
+         test rax, rax"
+    };
+}
+
+/// Leaves from any depth of the host stack: what the entry thunk pushed is where it was.
+macro_rules! unwind {
+    () => {
+        "mov rsp, [r15 + {sp}]
+         ret"
+    };
+}
+
+/// A slow path of tier 1: `rax`, `rcx`, `rdx` in, everything but those and vector registers preserved.
+macro_rules! tier1_thunk {
+    ($name:ident, $target:path) => {
+        #[unsafe(naked)]
+        unsafe extern "sysv64" fn $name<G: Guest>() {
+            naked_asm!(
+                "push rdi",
+                "push rsi",
+                "push r8",
+                "push r9",
+                "push r10",
+                "push r11",
+                "mov [r15 + {budget}], rsi",
+                "mov rsi, rax",
+                "xchg rcx, rdx",
+                call_rust!(),
+                "jnz 2f",
+                "pop r11",
+                "pop r10",
+                "pop r9",
+                "pop r8",
+                "pop rsi",
+                "pop rdi",
+                "ret",
+                "2:",
+                unwind!(),
+                budget = const disp!(budget),
+                left = const disp!(left_fcr),
+                host = const disp!(host_fcr),
+                state = const STATE,
+                sp = const disp!(entry_sp),
+                target = sym $target,
+            )
+        }
+    };
+}
+
+tier1_thunk!(load, slow::load::<G>);
+tier1_thunk!(store, slow::store::<G>);
+tier1_thunk!(op, slow::op::<G>);
+
+/// A slow path of tier 2: (va or op, meta, instruction pc, value) in `rdi`, `rsi`, `rdx`, `rcx`, every register preserved.
+macro_rules! tier2_thunk {
+    ($name:ident, $target:path) => {
+        #[unsafe(naked)]
+        unsafe extern "sysv64" fn $name<G: Guest>() {
+            naked_asm!(
+                "push rax",
+                "push rcx",
+                "push rdx",
+                "push rsi",
+                "push rdi",
+                "push r8",
+                "push r9",
+                "push r10",
+                "push r11",
+                "sub rsp, 256",
+                "movaps [rsp], xmm0",
+                "movaps [rsp + 16], xmm1",
+                "movaps [rsp + 32], xmm2",
+                "movaps [rsp + 48], xmm3",
+                "movaps [rsp + 64], xmm4",
+                "movaps [rsp + 80], xmm5",
+                "movaps [rsp + 96], xmm6",
+                "movaps [rsp + 112], xmm7",
+                "movaps [rsp + 128], xmm8",
+                "movaps [rsp + 144], xmm9",
+                "movaps [rsp + 160], xmm10",
+                "movaps [rsp + 176], xmm11",
+                "movaps [rsp + 192], xmm12",
+                "movaps [rsp + 208], xmm13",
+                "movaps [rsp + 224], xmm14",
+                "movaps [rsp + 240], xmm15",
+                "mov [r15 + {value}], rcx",
+                "mov rcx, rdx",
+                "mov edx, esi",
+                "mov rsi, rdi",
+                call_rust!(),
+                "jnz 2f",
+                "movaps xmm0, [rsp]",
+                "movaps xmm1, [rsp + 16]",
+                "movaps xmm2, [rsp + 32]",
+                "movaps xmm3, [rsp + 48]",
+                "movaps xmm4, [rsp + 64]",
+                "movaps xmm5, [rsp + 80]",
+                "movaps xmm6, [rsp + 96]",
+                "movaps xmm7, [rsp + 112]",
+                "movaps xmm8, [rsp + 128]",
+                "movaps xmm9, [rsp + 144]",
+                "movaps xmm10, [rsp + 160]",
+                "movaps xmm11, [rsp + 176]",
+                "movaps xmm12, [rsp + 192]",
+                "movaps xmm13, [rsp + 208]",
+                "movaps xmm14, [rsp + 224]",
+                "movaps xmm15, [rsp + 240]",
+                "add rsp, 256",
+                "pop r11",
+                "pop r10",
+                "pop r9",
+                "pop r8",
+                "pop rdi",
+                "pop rsi",
+                "pop rdx",
+                "pop rcx",
+                "pop rax",
+                "ret",
+                "2:",
+                unwind!(),
+                value = const disp!(value),
+                left = const disp!(left_fcr),
+                host = const disp!(host_fcr),
+                state = const STATE,
+                sp = const disp!(entry_sp),
+                target = sym $target,
+            )
+        }
+    };
+}
+
+tier2_thunk!(load_all, slow::load::<G>);
+tier2_thunk!(store_all, slow::store::<G>);
+tier2_thunk!(op_all, slow::op::<G>);
+
+/// The addresses of the thunks of a guest ISA.
+pub fn thunks<G: Guest>() -> Thunks {
+    let at = |f: unsafe extern "sysv64" fn()| f as *const () as u64;
+    Thunks {
+        leave: at(leave),
+        load: at(load::<G>),
+        store: at(store::<G>),
+        op: at(op::<G>),
+        load_all: at(load_all::<G>),
+        store_all: at(store_all::<G>),
+        op_all: at(op_all::<G>),
+    }
+}

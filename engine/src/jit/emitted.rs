@@ -1,0 +1,22 @@
+//! What a compiler hands over: code bytes before they have an address.
+
+/// A place in code that names a word of the translation's record: a 32-bit displacement, relative to the four bytes behind it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RecordRef {
+    /// Offset of the displacement in the code.
+    pub at: u32,
+    /// Offset of the word in the record, plus how much shorter than usual the distance is counted (0 unless bytes of an
+    /// immediate follow the displacement).
+    pub offset: i32,
+}
+
+/// Position-independent code but for its references to its record.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Emitted {
+    /// The bytes; the entry is the first.
+    pub code: Vec<u8>,
+    /// Where the distance to the record is to be filled in.
+    pub refs: Vec<RecordRef>,
+    /// For each link slot of the record the offset in `code` of the cold stub that it holds while it is not linked.
+    pub stubs: Vec<u32>,
+}

@@ -1,0 +1,5 @@
+//! Compiled code: the contract between tiers, the memory it lies in, and the compilers.
+
+pub mod abi;
+pub mod emitted;
+pub mod record;

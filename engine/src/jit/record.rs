@@ -1,0 +1,34 @@
+//! Records: the writable words beside immutable code.
+//!
+//! Each translation has one. Code finds it rip-relative, because records lie in the same reservation as the code; they are
+//! never executable. Words are written atomically; several harts may run the code meanwhile.
+
+use std::sync::atomic::{AtomicI32, AtomicU64};
+
+/// The fixed head of a record; its link slots follow, 8 bytes each.
+#[repr(C, align(16))]
+pub struct Record {
+    /// Where jump-cache entries that name this record go: the code's entry, or a thunk that leaves with
+    /// [`LOOKUP`](super::abi::Exit::LOOKUP) once the translation is gone.
+    pub entry: AtomicU64,
+    /// Runs left before the code leaves with [`HOT`](super::abi::Exit::HOT). Counted by all harts without care: lost counts do
+    /// no harm.
+    pub heat: AtomicI32,
+    /// How often exit 1 was taken while the heat was counted.
+    pub taken: AtomicI32,
+}
+
+/// Offset of the heat counter in a record.
+pub const HEAT: i32 = std::mem::offset_of!(Record, heat) as i32;
+/// Offset of the taken counter in a record.
+pub const TAKEN: i32 = std::mem::offset_of!(Record, taken) as i32;
+
+/// Offset of link slot `n` in a record.
+pub const fn link_offset(n: usize) -> i32 {
+    (size_of::<Record>() + 8 * n) as i32
+}
+
+/// Bytes of a record with `links` slots; a multiple of 16.
+pub const fn record_bytes(links: usize) -> usize {
+    (size_of::<Record>() + 8 * links).next_multiple_of(16)
+}
