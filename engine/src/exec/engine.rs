@@ -5,6 +5,7 @@
 
 use super::hart::Request;
 use super::harts::{Harts, ThreadError};
+use super::mode::{Settings, TierCounts};
 use super::state::{HartState, StateError};
 use crate::cache::code::CodeMap;
 use crate::cache::jump::JumpCounts;
@@ -80,6 +81,10 @@ pub trait Engine: Send + Sync {
     fn counts(&self, id: usize) -> Option<HartCounts>;
     /// Instructions retired and nanoseconds slept by a hart, as of its last poll.
     fn progress(&self, id: usize) -> Option<(u64, u64, bool)>;
+    /// Which tiers run guest code, and their thresholds. Changes take effect at the harts' next polls.
+    fn settings(&self) -> &Arc<Settings>;
+    /// What the tiers have done, as of each hart's last poll.
+    fn tiers(&self) -> TierCounts;
     /// The code map.
     fn code(&self) -> &Arc<CodeMap>;
     /// The state of all harts, while paused.
@@ -143,6 +148,14 @@ impl<G: Guest> Engine for Harts<G> {
         use std::sync::atomic::Ordering::Relaxed;
         let hart = self.shared().harts.get(id)?;
         Some((hart.retired.load(Relaxed), hart.idle_ns.load(Relaxed), hart.is_started()))
+    }
+
+    fn settings(&self) -> &Arc<Settings> {
+        Harts::settings(self)
+    }
+
+    fn tiers(&self) -> TierCounts {
+        Harts::tiers(self)
     }
 
     fn code(&self) -> &Arc<CodeMap> {

@@ -5,6 +5,7 @@
 
 use super::cpu::Shared;
 use super::hart::Lines;
+use super::mode::{Settings, TierCounts};
 use super::time::TimeSource;
 use super::vcpu::{Stop, Vcpu};
 use crate::cache::code::CodeMap;
@@ -44,6 +45,7 @@ struct Control {
 pub struct Harts<G: Guest> {
     shared: Arc<Shared<G>>,
     code: Arc<CodeMap>,
+    settings: Arc<Settings>,
     vcpus: Vec<Arc<Mutex<Vcpu<G>>>>,
     control: Arc<Control>,
     threads: Vec<JoinHandle<()>>,
@@ -73,12 +75,23 @@ impl<G: Guest> Harts<G> {
             input: AtomicBool::new(false),
             stop_at: AtomicU64::new(u64::MAX),
         });
-        Harts { shared, code, vcpus, control, threads: Vec::new() }
+        Harts { shared, code, settings: Arc::default(), vcpus, control, threads: Vec::new() }
     }
 
     /// The code map.
     pub fn code(&self) -> &Arc<CodeMap> {
         &self.code
+    }
+
+    /// The settings of the tiers.
+    pub fn settings(&self) -> &Arc<Settings> {
+        &self.settings
+    }
+
+    /// What the tiers have done.
+    pub fn tiers(&self) -> TierCounts {
+        let retired = self.shared.harts.iter().map(|h| h.retired.load(Ordering::Relaxed)).sum();
+        TierCounts { insns: [retired, 0, 0], ..TierCounts::default() }
     }
 
     /// What the harts share.

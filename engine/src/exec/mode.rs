@@ -98,3 +98,32 @@ impl Settings {
         self.workers.store(t.workers, Ordering::Relaxed);
     }
 }
+
+/// What the tiers of a machine have done since power-on. Plain adds by whoever did it; copied when asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct TierCounts {
+    /// Guest instructions retired in the interpreter, tier 1, tier 2.
+    pub insns: [u64; 3],
+    /// Blocks compiled by tier 1, regions by tier 2.
+    pub compiled: [u64; 2],
+    /// Guest instructions in them.
+    pub compiled_insns: [u64; 2],
+    /// Nanoseconds spent compiling.
+    pub compile_ns: [u64; 2],
+    /// Host bytes emitted.
+    pub host_bytes: [u64; 2],
+    /// Compiles that failed; the block stays in the tier below.
+    pub failed: [u64; 2],
+    /// Translations dropped because guest bytes under them were written.
+    pub invalidated: u64,
+    /// Translations dropped for room.
+    pub evicted: u64,
+    /// Bytes of code memory in use now.
+    pub code_bytes: u64,
+    /// Regions that wait for a compiler now.
+    pub queued: u64,
+    /// Look-ups in jump caches by compiled code that hit, and that left for the dispatcher.
+    pub jump_hits: u64,
+    /// See `jump_hits`.
+    pub jump_misses: u64,
+}
