@@ -1,0 +1,294 @@
+//! Memory for translated code and its records.
+//!
+//! The problem: code must be written while other harts run other code beside it, freed and reused, and never be writable
+//! where it is executable. So the code lies in a memory file that is mapped twice: read-execute where it runs, read-write somewhere
+//! else. Behind the executable mapping, in the same reservation, lie the records: plain memory, never executable. Code
+//! reaches its record rip-relative, so the distance must fit 31 bits, and bytes never change once written.
+
+use super::emitted::Emitted;
+use super::record::{Record, record_bytes};
+use parking_lot::Mutex;
+use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::c_void;
+use std::sync::atomic::AtomicU64;
+
+/// Most code that an arena can hold; address space, not memory.
+pub const CODE_SPACE: usize = 512 << 20;
+/// Address space for records.
+const RECORD_SPACE: usize = 256 << 20;
+/// Granule of code: entries are aligned to it.
+const CODE_GRANULE: usize = 32;
+/// Granule of records.
+const RECORD_GRANULE: usize = 16;
+
+/// No host memory for code.
+#[derive(Debug, thiserror::Error)]
+#[error("the system gives no memory for translated code: {0}")]
+pub struct ArenaError(#[from] rustix::io::Errno);
+
+/// A free list with coalescing; offsets and lengths in bytes.
+struct Space {
+    by_offset: BTreeMap<usize, usize>,
+    by_len: BTreeSet<(usize, usize)>,
+    granule: usize,
+    used: usize,
+}
+
+impl Space {
+    fn new(len: usize, granule: usize) -> Space {
+        let mut space = Space { by_offset: BTreeMap::new(), by_len: BTreeSet::new(), granule, used: 0 };
+        space.insert(0, len);
+        space
+    }
+
+    fn insert(&mut self, offset: usize, len: usize) {
+        self.by_offset.insert(offset, len);
+        self.by_len.insert((len, offset));
+    }
+
+    fn remove(&mut self, offset: usize, len: usize) {
+        self.by_offset.remove(&offset);
+        self.by_len.remove(&(len, offset));
+    }
+
+    /// The smallest hole that fits.
+    fn alloc(&mut self, bytes: usize) -> Option<(usize, usize)> {
+        let want = bytes.next_multiple_of(self.granule);
+        let &(len, offset) = self.by_len.range((want, 0)..).next()?;
+        self.remove(offset, len);
+        if len > want {
+            self.insert(offset + want, len - want);
+        }
+        self.used += want;
+        Some((offset, want))
+    }
+
+    fn free(&mut self, mut offset: usize, mut len: usize) {
+        self.used -= len;
+        if let Some((&before, &n)) = self.by_offset.range(..offset).next_back()
+            && before + n == offset
+        {
+            self.remove(before, n);
+            (offset, len) = (before, n + len);
+        }
+        if let Some(&n) = self.by_offset.get(&(offset + len)) {
+            self.remove(offset + len, n);
+            len += n;
+        }
+        self.insert(offset, len);
+    }
+}
+
+/// A translation's place. Not freed by dropping: whoever owns it hands it back once no hart can be inside.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Place {
+    code: (usize, usize),
+    record: (usize, usize),
+}
+
+impl Place {
+    /// Bytes of code memory.
+    pub fn code_bytes(&self) -> usize {
+        self.code.1
+    }
+}
+
+struct Spaces {
+    code: Space,
+    records: Space,
+}
+
+/// The memory.
+pub struct Arena {
+    /// Executable alias of the code, the records behind it.
+    base: *mut u8,
+    /// Writable alias of the code.
+    alias: *mut u8,
+    spaces: Mutex<Spaces>,
+}
+
+// SAFETY: the mappings live as long as the arena; code bytes are written by `install` only, to places that nobody else holds, and
+// records hold atomics.
+unsafe impl Send for Arena {}
+// SAFETY: as above; the free lists are behind a lock.
+unsafe impl Sync for Arena {}
+
+impl Arena {
+    /// Reserves the address space. Takes memory only as code is put in.
+    pub fn new() -> Result<Arena, ArenaError> {
+        let file = memfd_create("vitrine-code", MemfdFlags::CLOEXEC)?;
+        ftruncate(&file, CODE_SPACE as u64)?;
+        let null = std::ptr::null_mut::<c_void>();
+        // SAFETY: a fresh reservation at an address of the system's choice.
+        let base = unsafe {
+            mmap_anonymous(null, CODE_SPACE + RECORD_SPACE, ProtFlags::empty(), MapFlags::PRIVATE)?
+        };
+        let (run, write) = (ProtFlags::READ | ProtFlags::EXEC, ProtFlags::READ | ProtFlags::WRITE);
+        let whole = CODE_SPACE + RECORD_SPACE;
+        // SAFETY: replaces parts of the reservation just made, which nobody uses yet.
+        let parts = unsafe {
+            mmap(base, CODE_SPACE, run, MapFlags::SHARED | MapFlags::FIXED, &file, 0)
+                .and_then(|_| {
+                    let records = base.cast::<u8>().add(CODE_SPACE).cast();
+                    mmap_anonymous(records, RECORD_SPACE, write, MapFlags::PRIVATE | MapFlags::FIXED)
+                })
+                .and_then(|_| mmap(null, CODE_SPACE, write, MapFlags::SHARED, &file, 0))
+        };
+        let alias = match parts {
+            Ok(alias) => alias,
+            Err(e) => {
+                // SAFETY: the reservation from above; nothing points into it.
+                let _ = unsafe { munmap(base, whole) };
+                return Err(e.into());
+            }
+        };
+        let spaces = Spaces {
+            code: Space::new(CODE_SPACE, CODE_GRANULE),
+            records: Space::new(RECORD_SPACE, RECORD_GRANULE),
+        };
+        Ok(Arena { base: base.cast(), alias: alias.cast(), spaces: Mutex::new(spaces) })
+    }
+
+    /// Bytes of code in use.
+    pub fn code_bytes(&self) -> usize {
+        self.spaces.lock().code.used
+    }
+
+    /// Puts a translation in; its record's slots hold their stubs, the entry word the code's entry. `None`: no room.
+    pub fn install(&self, emitted: &Emitted, heat: i32, gone: u64) -> Option<Place> {
+        let place = self.reserve(emitted.code.len(), emitted.stubs.len())?;
+        let entry = self.entry(&place);
+        let record = self.base as u64 + (CODE_SPACE + place.record.0) as u64;
+        // SAFETY: the place is inside of the writable alias, and nobody else has it.
+        let code = unsafe { std::slice::from_raw_parts_mut(self.alias.add(place.code.0), place.code.1) };
+        let (body, rest) = code.split_at_mut(emitted.code.len());
+        body.copy_from_slice(&emitted.code);
+        // What runs past the end traps.
+        rest.fill(0xcc);
+        for r in &emitted.refs {
+            let at = r.at as usize;
+            let from = entry + at as u64 + 4;
+            let distance = (record as i64 + r.offset as i64 - from as i64) as i32;
+            match body.get_mut(at..at + 4) {
+                Some(field) => field.copy_from_slice(&distance.to_le_bytes()),
+                None => {
+                    self.free(place);
+                    return None;
+                }
+            }
+        }
+        use std::sync::atomic::Ordering::Relaxed;
+        let head = self.record(&place);
+        head.heat.store(heat, Relaxed);
+        head.taken.store(0, Relaxed);
+        for (i, &stub) in emitted.stubs.iter().enumerate() {
+            self.link(&place, i).store(entry + stub as u64, Relaxed);
+        }
+        // Release: who finds the entry finds the rest too.
+        head.entry
+            .store(if emitted.code.is_empty() { gone } else { entry }, std::sync::atomic::Ordering::Release);
+        Some(place)
+    }
+
+    fn reserve(&self, code: usize, links: usize) -> Option<Place> {
+        let mut spaces = self.spaces.lock();
+        let code = spaces.code.alloc(code.max(1))?;
+        match spaces.records.alloc(record_bytes(links)) {
+            Some(record) => Some(Place { code, record }),
+            None => {
+                spaces.code.free(code.0, code.1);
+                None
+            }
+        }
+    }
+
+    /// Address of a translation's first instruction.
+    pub fn entry(&self, place: &Place) -> u64 {
+        self.base as u64 + place.code.0 as u64
+    }
+
+    /// A translation's record.
+    pub fn record(&self, place: &Place) -> &Record {
+        // SAFETY: places come from this arena, lie in the mapping, are aligned to 16 and at least as large as a record; all
+        // fields are atomics, valid for any bits.
+        unsafe { &*self.base.add(CODE_SPACE + place.record.0).cast::<Record>() }
+    }
+
+    /// A link slot of a translation's record; `n` is one of those it was installed with.
+    pub fn link(&self, place: &Place, n: usize) -> &AtomicU64 {
+        let at = size_of::<Record>() + 8 * n;
+        assert!(at + 8 <= place.record.1, "link slot {n} of a record of {} bytes", place.record.1);
+        // SAFETY: inside of the record, as just checked; aligned to 8.
+        unsafe { &*self.base.add(CODE_SPACE + place.record.0 + at).cast::<AtomicU64>() }
+    }
+
+    /// Gives memory back. No hart may be inside, or come in any more, and no jump cache may name the record.
+    pub fn free(&self, place: Place) {
+        let mut spaces = self.spaces.lock();
+        spaces.code.free(place.code.0, place.code.1);
+        spaces.records.free(place.record.0, place.record.1);
+    }
+
+    /// The bytes of a translation as they lie in memory, for showing.
+    pub fn bytes(&self, place: &Place) -> Vec<u8> {
+        // SAFETY: code bytes do not change while the place is held.
+        unsafe { std::slice::from_raw_parts(self.base.add(place.code.0), place.code.1) }.to_vec()
+    }
+}
+
+impl Drop for Arena {
+    fn drop(&mut self) {
+        // SAFETY: both mappings are ours; whoever runs code holds the arena.
+        unsafe {
+            let _ = munmap(self.base.cast(), CODE_SPACE + RECORD_SPACE);
+            let _ = munmap(self.alias.cast(), CODE_SPACE);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jit::emitted::RecordRef;
+    use crate::jit::record::link_offset;
+    use std::sync::atomic::Ordering::Relaxed;
+
+    #[test]
+    fn freed_space_is_found_again_whole() {
+        let mut space = Space::new(1 << 20, 32);
+        let places: Vec<_> = (0..100).filter_map(|i| space.alloc(100 + i)).collect();
+        assert_eq!(places.len(), 100);
+        // Every second one first, so that holes must grow together from both sides.
+        for p in places.iter().step_by(2).chain(places.iter().skip(1).step_by(2)) {
+            space.free(p.0, p.1);
+        }
+        assert_eq!((space.used, space.by_offset.len()), (0, 1));
+        assert_eq!(space.alloc(1 << 20), Some((0, 1 << 20)));
+        assert_eq!(space.alloc(1), None);
+    }
+
+    #[test]
+    fn references_find_the_record() {
+        let arena = Arena::new().expect("arena");
+        let emitted = Emitted {
+            code: vec![0x90; 40],
+            refs: vec![RecordRef { at: 3, offset: link_offset(1) }],
+            stubs: vec![16, 24],
+        };
+        let first = arena.install(&emitted, 7, 0).expect("room");
+        let place = arena.install(&emitted, 7, 0).expect("room");
+        let bytes = arena.bytes(&place);
+        let distance = i32::from_le_bytes([bytes[3], bytes[4], bytes[5], bytes[6]]);
+        let found = (arena.entry(&place) + 7).wrapping_add(distance as i64 as u64);
+        assert_eq!(found, std::ptr::from_ref(arena.link(&place, 1)) as u64);
+        assert_eq!(arena.link(&place, 1).load(Relaxed), arena.entry(&place) + 24);
+        assert_eq!(arena.record(&place).entry.load(Relaxed), arena.entry(&place));
+        assert_eq!(arena.record(&place).heat.load(Relaxed), 7);
+        assert_eq!(arena.code_bytes(), 2 * 64);
+        arena.free(first);
+        arena.free(place);
+        assert_eq!(arena.code_bytes(), 0);
+    }
+}
