@@ -11,6 +11,7 @@
 //! himself: what he published sooner could be overwritten unseen.
 
 use crate::ir::{Block, Boundary, Op};
+use crate::jit::translations::Translations;
 use crate::mem::ram::Memory;
 use crate::mem::{PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};
 use parking_lot::Mutex;
@@ -36,6 +37,10 @@ pub struct Code {
     /// The mode it was lifted for, see `Guest::block_key`.
     pub key: u32,
     dead: AtomicBool,
+    /// Address of the record of its best translation; 0 = none.
+    record: AtomicU64,
+    /// Waits for tier 2, or tier 2 will not have it.
+    asked: AtomicBool,
 }
 
 impl Code {
@@ -50,7 +55,30 @@ impl Code {
             second_page,
             key,
             dead: AtomicBool::new(false),
+            record: AtomicU64::new(0),
+            asked: AtomicBool::new(false),
         }
+    }
+
+    /// Address of the record of its best translation; 0 = none. See [`crate::jit::translations`].
+    #[inline(always)]
+    pub fn record(&self) -> u64 {
+        self.record.load(Ordering::Acquire)
+    }
+
+    /// Names its best translation.
+    pub fn set_record(&self, record: u64) {
+        self.record.store(record, Ordering::Release);
+    }
+
+    /// Marks it as asked for at tier 2; false if it was.
+    pub fn ask(&self) -> bool {
+        !self.asked.swap(true, Ordering::AcqRel)
+    }
+
+    /// Lets it be asked for again.
+    pub fn ask_again(&self) {
+        self.asked.store(false, Ordering::Release);
     }
 
     /// Whether its guest bytes have been written since it was lifted.
@@ -138,14 +166,28 @@ pub struct CodeMap {
     memory: Arc<Memory>,
     shards: [Mutex<FxHashMap<u64, PageCode>>; SHARDS],
     bytes: AtomicU64,
+    translations: Arc<Translations>,
+    /// Called after blocks with translations died: harts may be inside of them.
+    on_kill: Box<dyn Fn() + Send + Sync>,
     /// Counts.
     pub counts: CodeCounts,
 }
 
 impl CodeMap {
-    /// An empty map, hooked to writes to `memory`.
+    /// An empty map of its own, hooked to writes to `memory`.
     pub fn new(memory: Arc<Memory>) -> Arc<CodeMap> {
+        CodeMap::with(memory, Arc::new(Translations::new(1)), Box::new(|| {}))
+    }
+
+    /// An empty map, hooked to writes to `memory`. `on_kill` is called when blocks died whose translations a hart may be in.
+    pub fn with(
+        memory: Arc<Memory>,
+        translations: Arc<Translations>,
+        on_kill: Box<dyn Fn() + Send + Sync>,
+    ) -> Arc<CodeMap> {
         let map = Arc::new(CodeMap {
+            translations,
+            on_kill,
             memory: memory.clone(),
             shards: std::array::from_fn(|_| Mutex::default()),
             bytes: AtomicU64::new(0),
@@ -158,6 +200,11 @@ impl CodeMap {
             }
         }));
         map
+    }
+
+    /// What was translated from the blocks.
+    pub fn translations(&self) -> &Arc<Translations> {
+        &self.translations
     }
 
     fn shard(&self, page: u64) -> &Mutex<FxHashMap<u64, PageCode>> {
@@ -250,10 +297,14 @@ impl CodeMap {
         Some(code.clone())
     }
 
-    /// Marks a published block dead. False if it was.
-    fn kill(&self, code: &Code) -> bool {
+    /// Marks a published block dead and drops what was translated from it. False if it was.
+    fn kill(&self, code: &Arc<Code>) -> bool {
         let fresh = !code.dead.swap(true, Ordering::AcqRel);
         if fresh {
+            if self.translations.discard(code) {
+                self.memory.note_kill();
+                (self.on_kill)();
+            }
             let less = |bytes: u64| Some(bytes.saturating_sub(code.host_bytes()));
             let _ = self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
         }
@@ -292,6 +343,7 @@ impl CodeMap {
     /// Drops everything.
     pub fn drop_all(&self) {
         self.counts.drops.fetch_add(1, Ordering::Relaxed);
+        self.translations.discard_all();
         for shard in &self.shards {
             for (page, entry) in shard.lock().iter_mut() {
                 entry
@@ -308,6 +360,10 @@ impl CodeMap {
             }
         }
         self.bytes.store(0, Ordering::Relaxed);
+        // Once more: a hart may have compiled a block that was not dead yet.
+        self.translations.discard_all();
+        self.memory.note_kill();
+        (self.on_kill)();
     }
 
     /// Host bytes of all blocks, about.

@@ -4,3 +4,4 @@ pub mod abi;
 pub mod arena;
 pub mod emitted;
 pub mod record;
+pub mod translations;

@@ -144,6 +144,8 @@ pub struct Memory {
     ram: GuestRam,
     bus: Arc<dyn Bus>,
     hook: Arc<CodeHook>,
+    /// How often writes have killed translated code.
+    kills: AtomicU64,
 }
 
 /// A region to make.
@@ -217,7 +219,7 @@ impl Memory {
         // RAM first in look-ups: it is the one that matters.
         regions.sort_by_key(|r| (!r.writable, std::cmp::Reverse(r.len)));
         let ram = GuestRam::from_regions(ram).map_err(|e| RamError::Layout(e.to_string()))?;
-        Ok(Arc::new(Memory { regions, ram, bus, hook }))
+        Ok(Arc::new(Memory { regions, ram, bus, hook, kills: AtomicU64::new(0) }))
     }
 
     /// RAM as devices see it. Writes through it keep code and dirty bits right.
@@ -233,6 +235,16 @@ impl Memory {
     /// Installs what happens on writes to code pages. Once.
     pub fn on_code_write(&self, f: CodeWriteFn) {
         let _ = self.hook.0.set(f);
+    }
+
+    /// How often writes have killed translated code: whoever runs some and sees this move must look where he is.
+    pub fn kills(&self) -> u64 {
+        self.kills.load(Ordering::Acquire)
+    }
+
+    /// Translated code has died.
+    pub fn note_kill(&self) {
+        self.kills.fetch_add(1, Ordering::AcqRel);
     }
 
     fn region(&self, pa: u64) -> Option<&Region> {
