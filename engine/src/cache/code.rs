@@ -41,6 +41,8 @@ pub struct Code {
     record: AtomicU64,
     /// Waits for tier 2, or tier 2 will not have it.
     asked: AtomicBool,
+    /// Tier 1 will not have it.
+    refused: AtomicBool,
 }
 
 impl Code {
@@ -57,6 +59,7 @@ impl Code {
             dead: AtomicBool::new(false),
             record: AtomicU64::new(0),
             asked: AtomicBool::new(false),
+            refused: AtomicBool::new(false),
         }
     }
 
@@ -74,6 +77,16 @@ impl Code {
     /// Marks it as asked for at tier 2; false if it was.
     pub fn ask(&self) -> bool {
         !self.asked.swap(true, Ordering::AcqRel)
+    }
+
+    /// Whether tier 1 will not have it.
+    pub fn is_refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// Tier 1 will not have it.
+    pub fn refuse(&self) {
+        self.refused.store(true, Ordering::Relaxed);
     }
 
     /// Lets it be asked for again.

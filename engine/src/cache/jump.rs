@@ -5,11 +5,12 @@
 //! entries are tagged with the generation of fetch translations, the address space and the block key.
 
 use super::code::Code;
+use crate::exec::core::JumpEntry;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
 /// Entries of the jump cache, a power of two.
-const ENTRIES: usize = 4096;
+pub const ENTRIES: usize = 4096;
 /// Blocks after which a hart forgets all it knows; the shared map still has them.
 const LIMIT: usize = 1 << 18;
 /// Host bytes of blocks after which it does so too: a guest that rewrites its code leaves dead ones behind.
@@ -51,6 +52,8 @@ pub struct JumpCounts {
 /// One hart's view of the code.
 pub struct Jumps {
     entries: Box<[Entry; ENTRIES]>,
+    /// The same for emitted code, which goes to translations without a look at the table.
+    compiled: Box<[JumpEntry; ENTRIES]>,
     locals: Vec<Local>,
     by_pa: FxHashMap<(u64, u32), u32>,
     /// Host bytes of all blocks in `locals`.
@@ -64,6 +67,7 @@ impl Default for Jumps {
         let none = Entry { pc: 0, tag: 0, local: NO_LINK };
         Jumps {
             entries: Box::new([none; ENTRIES]),
+            compiled: Box::new([NO_JUMP; ENTRIES]),
             locals: Vec::new(),
             by_pa: FxHashMap::default(),
             bytes: 0,
@@ -71,6 +75,8 @@ impl Default for Jumps {
         }
     }
 }
+
+const NO_JUMP: JumpEntry = JumpEntry { pc: 0, tag: 0, record: 0 };
 
 #[inline(always)]
 fn slot(pc: u64) -> usize {
@@ -99,6 +105,21 @@ impl Jumps {
     /// Remembers that `pc` under `tag` is block `local`.
     pub fn put(&mut self, pc: u64, tag: u64, local: u32) {
         self.entries[slot(pc)] = Entry { pc, tag, local };
+    }
+
+    /// Lets emitted code find the translation with this record at `pc` under `tag`.
+    pub fn put_compiled(&mut self, pc: u64, tag: u64, record: u64) {
+        self.compiled[slot(pc)] = JumpEntry { pc, tag, record };
+    }
+
+    /// Forgets all translations, not the blocks.
+    pub fn forget_compiled(&mut self) {
+        self.compiled.fill(NO_JUMP);
+    }
+
+    /// Where emitted code looks.
+    pub fn compiled(&mut self) -> *mut JumpEntry {
+        self.compiled.as_mut_ptr()
     }
 
     /// The live block at physical address `pa`.
@@ -131,6 +152,7 @@ impl Jumps {
         self.by_pa.clear();
         self.bytes = 0;
         self.entries.fill(Entry { pc: 0, tag: 0, local: NO_LINK });
+        self.forget_compiled();
     }
 
     /// A block by number.

@@ -46,6 +46,8 @@ pub struct Core {
     pub jumps: *mut JumpEntry,
     /// Look-ups that emitted code made in the jump cache and that hit.
     pub jump_hits: u64,
+    /// Guest instructions retired by tier 2; each region adds what it has run when control leaves it.
+    pub tier2_insns: u64,
     /// Host stack pointer with which translations are entered; it points at the return address into the entry thunk.
     pub entry_sp: u64,
     /// Float control word of the guest for the host's unit (x86-64: MXCSR), flags clear; set before code is entered.
@@ -62,5 +64,7 @@ pub struct Core {
     pub regs: [u64; 256],
 }
 
-/// No request for attention.
+/// The limit of a hart that looks at requests between slices only (deterministic mode).
 pub static NO_LIMIT: AtomicI64 = AtomicI64::new(0);
+/// The limit of a hart that must leave compiled code at the next poll, because it has changed code.
+pub static FORCED: AtomicI64 = AtomicI64::new(i64::MAX);

@@ -1,6 +1,6 @@
 //! The state of one hart, as the interpreter, the compilers and the guest ISA's helpers share it.
 
-use super::core::Core;
+use super::core::{Core, FORCED};
 use super::hart::{Ack, Hart, Request};
 use super::inputs::InputPort;
 use super::time::Clock;
@@ -87,6 +87,8 @@ pub struct Cpu<G: Guest> {
     pub slice_ns: u64,
     /// Set by whatever changes what the translation of code depends on; the dispatcher looks everything up again.
     pub context_changed: bool,
+    /// [`Memory::kills`] when compiled code was entered or last left.
+    pub kills: u64,
     /// What a helper that compiled code called said to do next.
     pub flow: Flow,
     /// The ISA's own state.
@@ -132,6 +134,7 @@ impl<G: Guest> Cpu<G> {
                 tag: 0,
                 jumps: std::ptr::null_mut(),
                 jump_hits: 0,
+                tier2_insns: 0,
                 entry_sp: 0,
                 guest_fcr: host::fcr(0),
                 host_fcr: host::fcr(0),
@@ -145,6 +148,7 @@ impl<G: Guest> Cpu<G> {
             slice: 0,
             slice_ns: 0,
             context_changed: true,
+            kills: 0,
             flow: Flow::Continue,
             ext: G::reset(&shared.model, id),
             hart,
@@ -187,6 +191,14 @@ impl<G: Guest> Cpu<G> {
     #[inline]
     pub fn refresh_tag(&mut self) {
         self.core.tag = Jumps::tag(self.tlb.generation(), self.tlb.fetch_set(), G::block_key(self));
+    }
+
+    /// In a slow path of compiled code: makes it leave at the next poll if code has died since it was entered.
+    #[inline]
+    pub fn note_kills(&mut self) {
+        if self.shared.memory.kills() != self.kills {
+            self.core.limit = &FORCED;
+        }
     }
 
     /// Takes over the float flags that compiled code raised.

@@ -152,6 +152,10 @@ pub struct Hart<R> {
     pub firmware: AtomicU32,
     /// Instructions retired, published at polls.
     pub retired: AtomicU64,
+    /// Of those, by tier 1 and 2.
+    pub compiled: [AtomicU64; 2],
+    /// Look-ups in the jump cache by compiled code that hit; that missed.
+    pub lookups: [AtomicU64; 2],
     /// Nanoseconds of host time spent waiting, published at polls.
     pub idle_ns: AtomicU64,
 }
@@ -166,6 +170,8 @@ impl<R> Hart<R> {
             started: AtomicBool::new(false),
             firmware: AtomicU32::new(0),
             retired: AtomicU64::new(0),
+            compiled: [const { AtomicU64::new(0) }; 2],
+            lookups: [const { AtomicU64::new(0) }; 2],
             idle_ns: AtomicU64::new(0),
         })
     }

@@ -4,12 +4,14 @@
 //! an exact number of instructions, with time from the instruction count and inputs delivered between rounds.
 
 use super::cpu::Shared;
-use super::hart::Lines;
+use super::hart::{Hart, Lines};
 use super::mode::{Settings, TierCounts};
 use super::time::TimeSource;
 use super::vcpu::{Stop, Vcpu};
 use crate::cache::code::CodeMap;
 use crate::guest::{Flow, Guest};
+use crate::jit::queue::Queue;
+use crate::jit::translations::Translations;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -46,6 +48,7 @@ pub struct Harts<G: Guest> {
     shared: Arc<Shared<G>>,
     code: Arc<CodeMap>,
     settings: Arc<Settings>,
+    queue: Arc<Queue>,
     vcpus: Vec<Arc<Mutex<Vcpu<G>>>>,
     control: Arc<Control>,
     threads: Vec<JoinHandle<()>>,
@@ -64,10 +67,14 @@ pub struct ThreadError {
 impl<G: Guest> Harts<G> {
     /// Harts at reset; paused, no threads yet.
     pub fn new(shared: Arc<Shared<G>>) -> Harts<G> {
-        let code = CodeMap::new(shared.memory.clone());
-        let vcpus = (0..shared.harts.len() as u32)
-            .map(|id| Arc::new(Mutex::new(Vcpu::new(shared.clone(), code.clone(), id))))
-            .collect();
+        let translations = Arc::new(Translations::new(shared.harts.len()));
+        let harts: Vec<_> = shared.harts.iter().map(|h| h.lines.clone()).collect();
+        // A hart may be in a loop of code that has died.
+        let kick = move || harts.iter().for_each(|lines| lines.kick());
+        let code = CodeMap::with(shared.memory.clone(), translations, Box::new(kick));
+        let (settings, queue) = (Arc::<Settings>::default(), Arc::<Queue>::default());
+        let vcpu = |id| Vcpu::with(shared.clone(), code.clone(), settings.clone(), queue.clone(), id);
+        let vcpus = (0..shared.harts.len() as u32).map(|id| Arc::new(Mutex::new(vcpu(id)))).collect();
         let control = Arc::new(Control {
             gate: Mutex::new(Gate { paused: true, ..Gate::default() }),
             changed: Condvar::new(),
@@ -75,7 +82,7 @@ impl<G: Guest> Harts<G> {
             input: AtomicBool::new(false),
             stop_at: AtomicU64::new(u64::MAX),
         });
-        Harts { shared, code, settings: Arc::default(), vcpus, control, threads: Vec::new() }
+        Harts { shared, code, settings, queue, vcpus, control, threads: Vec::new() }
     }
 
     /// The code map.
@@ -90,8 +97,27 @@ impl<G: Guest> Harts<G> {
 
     /// What the tiers have done.
     pub fn tiers(&self) -> TierCounts {
-        let retired = self.shared.harts.iter().map(|h| h.retired.load(Ordering::Relaxed)).sum();
-        TierCounts { insns: [retired, 0, 0], ..TierCounts::default() }
+        let sum = |f: &dyn Fn(&Hart<G::Remote>) -> &AtomicU64| -> u64 {
+            self.shared.harts.iter().map(|h| f(h).load(Ordering::Relaxed)).fold(0, u64::wrapping_add)
+        };
+        let (one, two) = (sum(&|h| &h.compiled[0]), sum(&|h| &h.compiled[1]));
+        let translations = self.code.translations();
+        let c = &translations.counts;
+        let pair = |a: &[AtomicU64; 2]| [a[0].load(Ordering::Relaxed), a[1].load(Ordering::Relaxed)];
+        TierCounts {
+            insns: [sum(&|h| &h.retired).saturating_sub(one + two), one, two],
+            compiled: pair(&c.installed),
+            compiled_insns: pair(&c.insns),
+            compile_ns: pair(&c.compile_ns),
+            host_bytes: pair(&c.host_bytes),
+            failed: pair(&c.failed),
+            invalidated: c.invalidated.load(Ordering::Relaxed),
+            evicted: c.evicted.load(Ordering::Relaxed),
+            code_bytes: translations.code_bytes(),
+            queued: self.queue.len() as u64,
+            jump_hits: sum(&|h| &h.lookups[0]),
+            jump_misses: sum(&|h| &h.lookups[1]),
+        }
     }
 
     /// What the harts share.

@@ -1,6 +1,7 @@
 //! Running harts: state, time, inputs, requests between harts, the run loop.
 
 pub mod access;
+mod compiled;
 pub mod core;
 pub mod cpu;
 pub mod engine;

@@ -3,13 +3,16 @@
 //! Polls happen at block heads when the budget underflows or another thread has asked for attention; interrupts, requests
 //! of other harts, pausing and the end of a slice are all looked at there and nowhere else.
 
+use super::compiled::{After, Compiled};
 use super::cpu::{Cpu, Shared};
 use super::hart::Request;
+use super::mode::Settings;
 use crate::cache::code::{Code, CodeMap, Prepared};
 use crate::cache::jump::{Jumps, NO_LINK};
 use crate::guest::{Exception, Flow, Guest, LiftInput};
 use crate::interp::{self, Leave};
 use crate::ir::opt::{Optimiser, Rules};
+use crate::jit::queue::Queue;
 use crate::mem::{PAGE_MASK, PAGE_SIZE};
 use std::sync::Arc;
 
@@ -31,15 +34,16 @@ pub enum Stop {
 pub struct Vcpu<G: Guest> {
     /// Its state.
     pub cpu: Box<Cpu<G>>,
-    jumps: Jumps,
-    code: Arc<CodeMap>,
+    pub(super) jumps: Jumps,
+    pub(super) code: Arc<CodeMap>,
     optimiser: Optimiser,
+    pub(super) compiled: Compiled,
     /// What the guest last asked to do and has not finished: waiting survives save and restore.
     pub waiting: Option<Flow>,
 }
 
 /// A block and where in its table the hart has it.
-enum Found {
+pub(super) enum Found {
     Local(u32),
     /// To be run once: cut short by the budget, or in memory that no cache may keep.
     Once(Box<Code>),
@@ -48,13 +52,27 @@ enum Found {
 impl<G: Guest> Vcpu<G> {
     /// Hart `id` of the machine.
     pub fn new(shared: Arc<Shared<G>>, code: Arc<CodeMap>, id: u32) -> Vcpu<G> {
-        Vcpu {
+        Vcpu::with(shared, code, Arc::default(), Arc::default(), id)
+    }
+
+    /// Hart `id` of a machine that has compilers.
+    pub fn with(
+        shared: Arc<Shared<G>>,
+        code: Arc<CodeMap>,
+        settings: Arc<Settings>,
+        queue: Arc<Queue>,
+        id: u32,
+    ) -> Vcpu<G> {
+        let mut vcpu = Vcpu {
             cpu: Cpu::new(shared, id),
             jumps: Jumps::default(),
             code,
             optimiser: Optimiser::default(),
+            compiled: Compiled::new(settings, queue),
             waiting: None,
-        }
+        };
+        vcpu.cpu.core.jumps = vcpu.jumps.compiled();
+        vcpu
     }
 
     /// The hart's blocks and look-up counts.
@@ -73,6 +91,7 @@ impl<G: Guest> Vcpu<G> {
         self.end_slice();
         self.cpu.slice = insns;
         self.cpu.budget = insns;
+        self.begin_compiled();
     }
 
     /// Settles the instruction count.
@@ -82,6 +101,7 @@ impl<G: Guest> Vcpu<G> {
         cpu.slice = 0;
         cpu.budget = 0;
         cpu.hart.retired.store(cpu.retired_base, std::sync::atomic::Ordering::Relaxed);
+        self.end_compiled();
     }
 
     /// Runs until the slice is over or something else is to be done. `exact`: runs the last instructions of a slice one
@@ -89,6 +109,8 @@ impl<G: Guest> Vcpu<G> {
     pub fn run(&mut self, exact: bool) -> Stop {
         let hart = self.cpu.hart.clone();
         let lines = hart.lines.clone();
+        // Set when compiled code did not want to begin a block: it is interpreted.
+        let mut interpret = false;
         'dispatch: loop {
             if self.cpu.budget <= 0 {
                 return Stop::Slice;
@@ -126,11 +148,27 @@ impl<G: Guest> Vcpu<G> {
                     }
                     continue 'dispatch;
                 }
-                self.cpu.budget = left;
                 local.runs += 1;
+                if !std::mem::take(&mut interpret)
+                    && self.compiled.is_on()
+                    && let Some(after) = self.run_compiled(index, exact)
+                {
+                    match after {
+                        After::Next(next) => index = next,
+                        After::Dispatch => continue 'dispatch,
+                        After::Interpret => {
+                            interpret = true;
+                            continue 'dispatch;
+                        }
+                        After::Stop(stop) => return stop,
+                    }
+                    continue;
+                }
+                self.cpu.budget = left;
+                let code = &*self.jumps.local(index).code;
                 match interp::run(&mut self.cpu, code, pc) {
                     Leave::Exit(side) => {
-                        let next = local.links[side];
+                        let next = self.jumps.local(index).links[side];
                         if next != NO_LINK {
                             index = next;
                             continue;
@@ -154,7 +192,7 @@ impl<G: Guest> Vcpu<G> {
         }
     }
 
-    fn tag(&self) -> u64 {
+    pub(super) fn tag(&self) -> u64 {
         let tlb = &self.cpu.tlb;
         Jumps::tag(tlb.generation(), tlb.fetch_set(), G::block_key(&self.cpu))
     }
@@ -190,7 +228,7 @@ impl<G: Guest> Vcpu<G> {
 
     /// The block at `cpu.pc`. The hart may have run its mail meanwhile (when others were asked to let go of a new page): look
     /// at the attention flag before running what comes back, which may have been found under a translation that is gone.
-    fn find(&mut self) -> Result<Found, Exception> {
+    pub(super) fn find(&mut self) -> Result<Found, Exception> {
         let tag = self.tag();
         let pc = self.cpu.pc;
         if let Some(i) = self.jumps.get(pc, tag)

@@ -83,6 +83,9 @@ pub struct HelperDesc {
     pub writes: &'static [(u8, u8)],
     /// Whether it may raise a guest exception.
     pub faults: bool,
+    /// Whether, called in mid-block, it changes the block key ([`Guest::block_key`]): what follows the block was lifted under
+    /// another key than the block.
+    pub changes_key: bool,
 }
 
 /// What the lifter gets.

@@ -30,6 +30,7 @@ fn finish<G: Guest>(cpu: &mut Cpu<G>, result: Result<u64, Exception>) -> u64 {
     };
     cpu.unretired = 0;
     cpu.refresh_tag();
+    cpu.note_kills();
     word
 }
 

@@ -2,6 +2,8 @@
 
 pub mod abi;
 pub mod arena;
+pub mod block;
 pub mod emitted;
+pub mod queue;
 pub mod record;
 pub mod translations;

@@ -15,8 +15,8 @@ use crate::host;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Which compiler made a translation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -34,6 +34,11 @@ pub const MAX_LINKS: usize = 512;
 /// Number of a translation; never used twice.
 type Id = u64;
 
+/// Tier 1 code does not count its runs.
+const PLAIN: u8 = 1;
+/// Tier 1 code counts its runs, tier 2 may follow.
+const COUNTING: u8 = 2;
+
 /// A link slot: translation and number of the slot.
 type Slot = (Id, usize);
 
@@ -48,6 +53,8 @@ struct Unit {
     targets: Vec<Option<Id>>,
     /// Slots that lead here.
     incoming: Vec<Slot>,
+    /// Runs counted before the heat counter was last set, and what it was set to.
+    heat: (u64, i32),
 }
 
 struct Retired {
@@ -97,6 +104,8 @@ pub struct Translations {
     epoch: AtomicU64,
     /// What each hart had seen when it last began a slice; `u64::MAX` while it runs no guest code.
     seen: Vec<AtomicU64>,
+    /// Whether tier 1 code counts its runs: [`PLAIN`] or [`COUNTING`], 0 before there was any.
+    flavour: AtomicU8,
     /// Counts.
     pub counts: TranslationCounts,
 }
@@ -113,14 +122,14 @@ impl Translations {
             inner: Mutex::default(),
             epoch: AtomicU64::new(1),
             seen: (0..harts).map(|_| AtomicU64::new(u64::MAX)).collect(),
+            flavour: AtomicU8::new(0),
             counts: TranslationCounts::default(),
         }
     }
 
     fn arena(&self) -> Option<&Arena> {
-        let make = || {
-            Arena::new().map_err(|e| tracing::error!("guest code is interpreted, not compiled: {e}")).ok()
-        };
+        let make =
+            || Arena::new().map_err(|e| tracing::error!("guest code is interpreted, not compiled: {e}")).ok();
         self.arena.get_or_init(make).as_ref()
     }
 
@@ -159,6 +168,10 @@ impl Translations {
         if parts.iter().any(|c| c.is_dead()) {
             return false;
         }
+        if tier == Tier::Two && self.flavour.load(Ordering::Acquire) != COUNTING {
+            // The mode changed while it was compiled.
+            return false;
+        }
         if tier == Tier::One && head.record() != 0 {
             // Another hart was first.
             return true;
@@ -177,7 +190,7 @@ impl Translations {
         inner.by_record.insert(record, id);
         let stubs: Vec<u64> = emitted.stubs.iter().map(|&s| entry + s as u64).collect();
         let targets = vec![None; stubs.len()];
-        let mut unit = Unit { tier, place, parts, stubs, targets, incoming: Vec::new() };
+        let mut unit = Unit { tier, place, parts, stubs, targets, incoming: Vec::new(), heat: (0, heat) };
         let old = head.record();
         if let Some(&lower) = inner.by_record.get(&old) {
             take_over(arena, &mut inner, lower, id, &mut unit);
@@ -206,7 +219,8 @@ impl Translations {
         let mut inner = self.inner.lock();
         let Some((from, n)) = owner(&inner, arena, slot) else { return false };
         let Some(&target) = inner.by_record.get(&to.record()) else { return false };
-        if to.is_dead() || !inner.units.get(&from).is_some_and(|u| u.parts.first().is_some_and(|c| accept(c))) {
+        if to.is_dead() || !inner.units.get(&from).is_some_and(|u| u.parts.first().is_some_and(|c| accept(c)))
+        {
             return false;
         }
         let Some(unit) = inner.units.get_mut(&target) else { return false };
@@ -233,23 +247,28 @@ impl Translations {
         Some((unit.parts.first()?.clone(), unit.tier))
     }
 
-    /// Counters of the tier 1 translation of a block: heat left, exit 1 taken.
-    pub fn profile(&self, code: &Arc<Code>) -> Option<(i32, i32)> {
+    /// What the tier 1 translation of a block has counted: runs, and how often exit 1 was taken.
+    pub fn profile(&self, code: &Arc<Code>) -> Option<(u64, u64)> {
         let arena = self.arena()?;
         let inner = self.inner.lock();
         let ids = inner.by_code.get(&key(code))?;
         ids.iter().filter_map(|id| inner.units.get(id)).find(|u| u.tier == Tier::One).map(|u| {
             let record = arena.record(&u.place);
-            (record.heat.load(Ordering::Relaxed), record.taken.load(Ordering::Relaxed))
+            let runs = u.heat.1.wrapping_sub(record.heat.load(Ordering::Relaxed)).max(0) as u64;
+            (u.heat.0 + runs, record.taken.load(Ordering::Relaxed) as u32 as u64)
         })
     }
 
     /// Sets the heat counter of the record at this address, if a translation still has it.
     pub fn set_heat(&self, record: u64, heat: i32) {
         let Some(arena) = self.arena() else { return };
-        let inner = self.inner.lock();
-        if let Some(unit) = inner.by_record.get(&record).and_then(|id| inner.units.get(id)) {
-            arena.record(&unit.place).heat.store(heat, Ordering::Relaxed);
+        let mut inner = self.inner.lock();
+        let id = inner.by_record.get(&record).copied();
+        if let Some(unit) = id.and_then(|id| inner.units.get_mut(&id)) {
+            let counter = &arena.record(&unit.place).heat;
+            let runs = unit.heat.1.wrapping_sub(counter.load(Ordering::Relaxed)).max(0) as u64;
+            unit.heat = (unit.heat.0 + runs, heat);
+            counter.store(heat, Ordering::Relaxed);
         }
     }
 
@@ -262,9 +281,13 @@ impl Translations {
         true
     }
 
-    /// Drops all translations of a tier (a mode was chosen that does without).
-    pub fn discard_tier(&self, tier: Tier) {
-        self.discard_where(|u| u.tier == tier);
+    /// Says whether tier 1 code has counters from now on, and tier 2 may follow. A change drops everything: code of the other
+    /// kind links to the wrong places.
+    pub fn set_flavour(&self, profiles: bool) {
+        let flavour = if profiles { COUNTING } else { PLAIN };
+        if self.flavour.swap(flavour, Ordering::AcqRel) != flavour {
+            self.discard_all();
+        }
     }
 
     /// Drops everything.
@@ -392,8 +415,7 @@ fn retire(arena: &Arena, inner: &mut Inner, epoch: u64, id: Id) {
 /// The entry block of a translation that goes runs in the tier below, if that is still there.
 fn fall_back(arena: &Arena, inner: &Inner, gone: &Unit, record: u64) {
     let Some(head) = gone.parts.first().filter(|c| c.record() == record) else { return };
-    let is_lower =
-        |u: &&Unit| u.tier < gone.tier && u.parts.first().is_some_and(|c| Arc::ptr_eq(c, head));
+    let is_lower = |u: &&Unit| u.tier < gone.tier && u.parts.first().is_some_and(|c| Arc::ptr_eq(c, head));
     let ids = inner.by_code.get(&key(head)).filter(|_| !head.is_dead());
     let lower = ids.and_then(|ids| ids.iter().filter_map(|i| inner.units.get(i)).find(is_lower));
     if let Some(unit) = lower {

@@ -18,6 +18,7 @@ macro_rules! helpers {
             /// The declarations by number.
             pub const DESC: &'static [HelperDesc] = &[ $( HelperDesc {
                 name: $text, reads: $reads, writes: $writes, faults: $faults,
+                changes_key: matches!(Helper::$name, Helper::FloatDirty),
             }, )* ];
 
             /// The helper with this number.

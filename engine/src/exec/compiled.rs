@@ -1,0 +1,249 @@
+//! A hart in compiled code: entering it, what to do when it comes out, and having blocks compiled.
+
+use super::core::NO_LIMIT;
+use super::mode::{Mode, Settings};
+use super::vcpu::{Found, Stop, Vcpu};
+use crate::cache::code::Code;
+use crate::guest::{Flow, Guest};
+use crate::host::{self, Tier1};
+use crate::jit::abi::Exit;
+use crate::jit::block::BlockInput;
+use crate::jit::queue::Queue;
+use crate::jit::translations::Tier;
+use crate::mem::PAGE_MASK;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+/// What the run loop does after compiled code was left.
+pub(super) enum After {
+    /// Runs this block.
+    Next(u32),
+    /// Looks for the block at the pc.
+    Dispatch,
+    /// As `Dispatch`, but interprets that block: compiled code did not want to begin it.
+    Interpret,
+    /// Comes back.
+    Stop(Stop),
+}
+
+/// A hart's dealings with the compilers.
+pub(super) struct Compiled {
+    settings: Arc<Settings>,
+    queue: Arc<Queue>,
+    tier1: Tier1,
+    mode: Mode,
+    /// Runs in the interpreter before a block is compiled, in this mode.
+    tier1_runs: u64,
+    /// Runs in tier 1 before a block asks for tier 2.
+    tier2_runs: i32,
+    code_bytes: u64,
+    /// Epoch of the translations that the jump cache was last cleared for.
+    epoch: u64,
+    misses: u64,
+    /// Instructions retired by tier 1.
+    insns: u64,
+}
+
+impl Compiled {
+    pub(super) fn new(settings: Arc<Settings>, queue: Arc<Queue>) -> Compiled {
+        Compiled {
+            settings,
+            queue,
+            tier1: Tier1::default(),
+            mode: Mode::Interpreter,
+            tier1_runs: 0,
+            tier2_runs: 0,
+            code_bytes: 0,
+            epoch: 0,
+            misses: 0,
+            insns: 0,
+        }
+    }
+
+    /// Whether compiled code may run in this slice.
+    #[inline(always)]
+    pub(super) fn is_on(&self) -> bool {
+        self.mode != Mode::Interpreter
+    }
+
+    fn profiles(mode: Mode) -> bool {
+        matches!(mode, Mode::Tier2 | Mode::Adaptive)
+    }
+
+    /// Takes over the settings. The mode that was before, if it changed.
+    fn follow_settings(&mut self) -> Option<Mode> {
+        let mode = if host::COMPILES { self.settings.mode() } else { Mode::Interpreter };
+        let t = self.settings.tuning();
+        (self.tier1_runs, self.tier2_runs) = match mode {
+            Mode::Adaptive => (t.tier1_runs as u64, t.tier2_runs.min(i32::MAX as u32) as i32),
+            _ => (0, t.tier2_eager_runs.min(i32::MAX as u32) as i32),
+        };
+        self.code_bytes = t.code_bytes;
+        let before = std::mem::replace(&mut self.mode, mode);
+        (before != mode).then_some(before)
+    }
+}
+
+impl<G: Guest> Vcpu<G> {
+    /// At the start of a slice: no code is running on this hart.
+    pub(super) fn begin_compiled(&mut self) {
+        if self.compiled.follow_settings().is_some() {
+            // Tier 1's counters are compiled in only where tier 2 may follow, and links lead to tier 2 where it did.
+            let profiles = Compiled::profiles(self.compiled.mode);
+            if self.compiled.is_on() {
+                self.code.translations().set_flavour(profiles);
+            }
+        }
+        self.sync_translations();
+    }
+
+    /// Lets go of translations that are gone.
+    fn sync_translations(&mut self) {
+        let translations = self.code.translations();
+        let epoch = translations.enter(self.cpu.hart.id as usize);
+        if epoch != self.compiled.epoch {
+            self.compiled.epoch = epoch;
+            self.jumps.forget_compiled();
+            translations.reclaim();
+        }
+    }
+
+    /// At the end of a slice.
+    pub(super) fn end_compiled(&mut self) {
+        self.code.translations().rest(self.cpu.hart.id as usize);
+        let hart = &self.cpu.hart;
+        hart.compiled[0].store(self.compiled.insns, Ordering::Relaxed);
+        hart.compiled[1].store(self.cpu.core.tier2_insns, Ordering::Relaxed);
+        hart.lookups[0].store(self.cpu.core.jump_hits, Ordering::Relaxed);
+        hart.lookups[1].store(self.compiled.misses, Ordering::Relaxed);
+    }
+
+    /// Runs the block as compiled code, which goes on to others; `None` if there is none and it is not time for any.
+    #[inline]
+    pub(super) fn run_compiled(&mut self, index: u32, exact: bool) -> Option<After> {
+        let local = self.jumps.local(index);
+        let entry = match self.code.translations().entry(&local.code) {
+            Some(entry) => entry,
+            None if local.runs < self.compiled.tier1_runs || local.code.second_page.is_some() => return None,
+            None => {
+                let code = local.code.clone();
+                self.compile(&code)?
+            }
+        };
+        Some(self.enter(entry, exact))
+    }
+
+    fn enter(&mut self, entry: u64, exact: bool) -> After {
+        self.cpu.refresh_tag();
+        let cpu = &mut *self.cpu;
+        cpu.kills = cpu.shared.memory.kills();
+        cpu.core.limit = if exact { &NO_LIMIT } else { cpu.hart.lines.limit() };
+        cpu.core.guest_fcr = host::fcr(cpu.core.fenv.rm);
+        let before = (cpu.instret(), cpu.core.tier2_insns);
+        // SAFETY: `core` is the first field of the hart, to which nothing else refers here. The entry is that of a translation
+        // found in this slice; its memory is not reused before this hart has begun the next (see `jit::translations`).
+        let exit = unsafe { host::enter(std::ptr::from_mut(cpu).cast(), entry) };
+        cpu.merge_float_flags();
+        let (all, two) = (cpu.instret() - before.0, cpu.core.tier2_insns - before.1);
+        self.compiled.insns += all.saturating_sub(two);
+        self.after(exit)
+    }
+
+    fn after(&mut self, exit: Exit) -> After {
+        match exit.kind() {
+            Exit::LINK => self.follow_link(exit.address()),
+            Exit::LOOKUP => {
+                self.compiled.misses += 1;
+                self.look_up()
+            }
+            Exit::POLL => After::Interpret,
+            Exit::HOT => {
+                self.ask_for_tier2(exit.address());
+                After::Dispatch
+            }
+            Exit::FLOW => After::Stop(Stop::Flow(std::mem::replace(&mut self.cpu.flow, Flow::Continue))),
+            _ => {
+                G::poll_after_change(&mut self.cpu);
+                After::Dispatch
+            }
+        }
+    }
+
+    /// The block at the pc, which compiled code did not find in the jump cache.
+    fn look_up(&mut self) -> After {
+        let Ok(Found::Local(i)) = self.find() else { return After::Dispatch };
+        let code = &self.jumps.local(i).code;
+        let record = code.record();
+        if record != 0 && code.second_page.is_none() {
+            let (pc, tag) = (self.cpu.pc, self.tag());
+            self.jumps.put_compiled(pc, tag, record);
+        }
+        After::Next(i)
+    }
+
+    /// The block at the pc, to which the link slot may lead from now on.
+    fn follow_link(&mut self, slot: u64) -> After {
+        let Ok(Found::Local(i)) = self.find() else { return After::Dispatch };
+        let to = &self.jumps.local(i).code;
+        if to.record() != 0 {
+            let page = |code: &Code| code.second_page.is_none().then_some(code.pa & PAGE_MASK);
+            let target = page(to);
+            self.code.translations().link(slot, to, |from| target.is_some() && page(from) == target);
+        }
+        After::Next(i)
+    }
+
+    /// Compiles a block by tier 1. Its entry, or `None` if it stays in the interpreter.
+    #[cold]
+    fn compile(&mut self, code: &Arc<Code>) -> Option<u64> {
+        if code.is_refused() {
+            return None;
+        }
+        let begin = Instant::now();
+        let input = BlockInput {
+            ops: &code.ops,
+            bounds: &code.bounds,
+            page_offset: (code.pa & !PAGE_MASK) as u16,
+            one_page: code.second_page.is_none(),
+            traps_misaligned: G::traps_misaligned(&self.cpu.shared.model),
+            profile: Compiled::profiles(self.compiled.mode),
+            zero: G::ZERO,
+            temps: G::TEMPS,
+        };
+        let made = self.compiled.tier1.compile(&input);
+        let translations = self.code.translations().clone();
+        let counts = &translations.counts;
+        counts.compile_ns[0].fetch_add(begin.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        let emitted = match made {
+            Ok(emitted) => emitted,
+            Err(e) => {
+                tracing::debug!("block at {:#x} is interpreted: {e}", code.pa);
+                counts.failed[0].fetch_add(1, Ordering::Relaxed);
+                code.refuse();
+                return None;
+            }
+        };
+        if translations.code_bytes() > self.compiled.code_bytes {
+            translations.evict_to(self.compiled.code_bytes / 4 * 3);
+            self.sync_translations();
+        }
+        translations.install(Tier::One, vec![code.clone()], &emitted, self.compiled.tier2_runs);
+        translations.entry(code)
+    }
+
+    /// The block of this record is hot: tier 2 may have it.
+    fn ask_for_tier2(&mut self, record: u64) {
+        let translations = self.code.translations();
+        if !Compiled::profiles(self.compiled.mode) {
+            // Made by a hart that had not heard of the mode yet.
+            return translations.set_heat(record, i32::MAX);
+        }
+        let runs = self.compiled.tier2_runs;
+        // Not again at each run; after a while, because the queue may be full now.
+        translations.set_heat(record, runs.saturating_mul(8).max(1 << 16));
+        if let Some((code, Tier::One)) = translations.hot(record) {
+            self.compiled.queue.push(&code, runs as u64);
+        }
+    }
+}

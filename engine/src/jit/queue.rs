@@ -1,0 +1,113 @@
+//! Blocks that wait for tier 2, hottest first.
+
+use crate::cache::code::Code;
+use parking_lot::{Condvar, Mutex};
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Most blocks that wait; more are turned away and come again when they are hot once more.
+const LIMIT: usize = 4096;
+
+/// A block that asks for tier 2.
+#[derive(Clone)]
+pub struct Job {
+    /// The head of the region to form.
+    pub code: Arc<Code>,
+    /// Runs until it asked: hotter blocks are compiled sooner.
+    pub runs: u64,
+    /// When it asked: of equally hot ones the older first.
+    number: u64,
+}
+
+impl PartialEq for Job {
+    fn eq(&self, other: &Job) -> bool {
+        (self.runs, self.number) == (other.runs, other.number)
+    }
+}
+impl Eq for Job {}
+impl PartialOrd for Job {
+    fn partial_cmp(&self, other: &Job) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Job {
+    fn cmp(&self, other: &Job) -> std::cmp::Ordering {
+        self.runs.cmp(&other.runs).then(other.number.cmp(&self.number))
+    }
+}
+
+#[derive(Default)]
+struct Inner {
+    jobs: BinaryHeap<Job>,
+    asked: u64,
+    quit: bool,
+}
+
+/// The queue.
+#[derive(Default)]
+pub struct Queue {
+    inner: Mutex<Inner>,
+    changed: Condvar,
+    len: AtomicUsize,
+}
+
+impl Queue {
+    /// Adds a block, unless it is there or the queue is full.
+    pub fn push(&self, code: &Arc<Code>, runs: u64) -> bool {
+        if !code.ask() {
+            return false;
+        }
+        let mut inner = self.inner.lock();
+        if inner.jobs.len() >= LIMIT {
+            code.ask_again();
+            return false;
+        }
+        inner.asked += 1;
+        let number = inner.asked;
+        inner.jobs.push(Job { code: code.clone(), runs, number });
+        self.len.store(inner.jobs.len(), Ordering::Relaxed);
+        drop(inner);
+        self.changed.notify_one();
+        true
+    }
+
+    /// Takes the hottest block if there is one.
+    pub fn try_pop(&self) -> Option<Job> {
+        let mut inner = self.inner.lock();
+        let job = inner.jobs.pop();
+        self.len.store(inner.jobs.len(), Ordering::Relaxed);
+        job
+    }
+
+    /// Takes the hottest block, waits for one; `None` once the queue is closed.
+    pub fn pop(&self) -> Option<Job> {
+        let mut inner = self.inner.lock();
+        loop {
+            if inner.quit {
+                return None;
+            }
+            if let Some(job) = inner.jobs.pop() {
+                self.len.store(inner.jobs.len(), Ordering::Relaxed);
+                return Some(job);
+            }
+            self.changed.wait(&mut inner);
+        }
+    }
+
+    /// Blocks that wait.
+    pub fn len(&self) -> usize {
+        self.len.load(Ordering::Relaxed)
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Ends all waiting.
+    pub fn close(&self) {
+        self.inner.lock().quit = true;
+        self.changed.notify_all();
+    }
+}
