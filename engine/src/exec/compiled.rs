@@ -9,7 +9,9 @@ use crate::host::{self, Tier1};
 use crate::jit::abi::Exit;
 use crate::jit::block::BlockInput;
 use crate::jit::queue::Queue;
+use crate::jit::region::GuestRules;
 use crate::jit::translations::Tier;
+use crate::jit::worker::Worker;
 use crate::mem::PAGE_MASK;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -32,6 +34,8 @@ pub(super) struct Compiled {
     settings: Arc<Settings>,
     queue: Arc<Queue>,
     tier1: Tier1,
+    /// Compiles for tier 2 on the hart's own thread, where there are no workers.
+    own_worker: Option<Box<Worker>>,
     mode: Mode,
     /// Runs in the interpreter before a block is compiled, in this mode.
     tier1_runs: u64,
@@ -51,6 +55,7 @@ impl Compiled {
             settings,
             queue,
             tier1: Tier1::default(),
+            own_worker: None,
             mode: Mode::Interpreter,
             tier1_runs: 0,
             tier2_runs: 0,
@@ -244,6 +249,15 @@ impl<G: Guest> Vcpu<G> {
         translations.set_heat(record, runs.saturating_mul(8).max(1 << 16));
         if let Some((code, Tier::One)) = translations.hot(record) {
             self.compiled.queue.push(&code, runs as u64);
+        }
+        if self.compiled.settings.tuning().workers == 0 {
+            let rules = GuestRules::of::<G>(&self.cpu.shared.model);
+            let map = &self.code;
+            let worker =
+                self.compiled.own_worker.get_or_insert_with(|| Box::new(Worker::new(map.clone(), rules)));
+            while let Some(job) = self.compiled.queue.try_pop() {
+                worker.compile(&job);
+            }
         }
     }
 }

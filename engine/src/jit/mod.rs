@@ -7,3 +7,4 @@ pub mod emitted;
 pub mod queue;
 pub mod record;
 pub mod translations;
+pub mod worker;

@@ -137,8 +137,13 @@ const NOTHING: Op = Op { a: SINK, ..Op::new(Opcode::Li) };
 
 /// What a call may do to guest registers, the worst for an unknown helper.
 fn call_effects(id: u16, rules: &Rules<'_>) -> HelperDesc {
-    const WORST: HelperDesc =
-        HelperDesc { name: "unknown", reads: &[(0, u8::MAX)], writes: &[(0, u8::MAX)], faults: true };
+    const WORST: HelperDesc = HelperDesc {
+        name: "unknown",
+        reads: &[(0, u8::MAX)],
+        writes: &[(0, u8::MAX)],
+        faults: true,
+        changes_key: true,
+    };
     (rules.helper)(id).copied().unwrap_or(WORST)
 }
 
