@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
+use vitrine::machine::api::EngineMode;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -118,7 +119,13 @@ fn keys_after_ctrl_a() -> Result<()> {
     terminal.press(b"\x01c")?;
     terminal.expect("(vitrine) ")?;
     terminal.press(b"info status\r")?;
-    terminal.expect("running, engine interpreter")?;
+    terminal.expect(&format!("running, engine {}", EngineMode::default().word()))?;
+    terminal.press(b"info tiers\r")?;
+    terminal.expect(" % interpreter")?;
+    terminal.press(b"engine interpreter\r")?;
+    terminal.expect("engine mode interpreter")?;
+    terminal.press(b"\x01e")?;
+    terminal.expect(&format!("engine mode {}", EngineMode::Interpreter.next_available().word()))?;
     terminal.press(b"dance\r")?;
     terminal.expect("no command \"dance\"")?;
     terminal.press(b"\x01c\x01x")?;

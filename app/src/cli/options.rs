@@ -210,6 +210,9 @@ pub struct MachineArgs {
     /// How guest code runs: interpreter, tier1, tier2, adaptive, accelerated.
     #[arg(long, value_name = "MODE")]
     pub engine: Option<String>,
+    /// For experiments: tier1-runs=N,tier2-runs=N,tier2-eager-runs=N (runs before code climbs), code-cache=SIZE, workers=N.
+    #[arg(long, value_name = "LIST")]
+    pub engine_tuning: Option<String>,
     /// All harts on one thread, time from the instruction count: a run can be repeated exactly.
     #[arg(long)]
     pub deterministic: bool,

@@ -76,6 +76,7 @@ const WORDS: &[(&str, Kind)] = &[
     ("icount", Value("icount")),
     ("rtc", Value("rtc")),
     ("engine", Value("engine")),
+    ("engine-tuning", Value("engine-tuning")),
     ("timeout", Value("timeout")),
     ("deterministic", Flag("deterministic")),
     ("save", Value("save")),

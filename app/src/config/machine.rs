@@ -2,6 +2,7 @@
 
 use super::diagnose::ConfigError;
 use super::size::MemorySize;
+use super::tuning::EngineTuning;
 use super::{migrate, validate};
 use crate::machine::api::EngineMode;
 use serde::{Deserialize, Serialize};
@@ -258,8 +259,8 @@ pub struct MachineConfig {
     /// Size of the guest's memory.
     #[serde(default = "default_memory")]
     pub memory: MemorySize,
-    /// How guest code runs.
-    #[serde(default)]
+    /// How guest code runs; absent: the best that the host can do.
+    #[serde(default, skip_serializing_if = "is_best")]
     pub engine: EngineMode,
     /// Run all harts on one thread with time from the instruction count, so that a run can be repeated exactly.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -267,6 +268,9 @@ pub struct MachineConfig {
     /// Save the state when the window closes, and resume from it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend_on_close: bool,
+    /// Thresholds and sizes of the engine's tiers.
+    #[serde(default, skip_serializing_if = "EngineTuning::is_empty")]
+    pub tuning: EngineTuning,
     /// The CPU model.
     #[serde(default)]
     pub cpu: Cpu,
@@ -292,6 +296,11 @@ fn is_pci(transport: &Transport) -> bool {
     *transport == Transport::Pci
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_best(engine: &EngineMode) -> bool {
+    *engine == EngineMode::default()
+}
+
 fn one() -> u32 {
     1
 }
@@ -312,6 +321,7 @@ impl Default for MachineConfig {
             engine: EngineMode::default(),
             deterministic: false,
             suspend_on_close: false,
+            tuning: EngineTuning::default(),
             cpu: Cpu::default(),
             boot: Boot::default(),
             net: Network::default(),

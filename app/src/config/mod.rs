@@ -9,6 +9,7 @@ mod presets;
 mod settings;
 mod size;
 mod store;
+mod tuning;
 mod validate;
 
 pub use diagnose::{ConfigError, Problem};
@@ -22,6 +23,7 @@ pub use presets::{Preset, presets};
 pub use settings::{Settings, ThemeChoice};
 pub use size::MemorySize;
 pub use store::{StoreError, write_atomically};
+pub use tuning::EngineTuning;
 pub use validate::{HARTS_MAX, MEMORY_MAX, MEMORY_MIN, check_forward, check_mac, is_valid_id};
 
 #[cfg(test)]

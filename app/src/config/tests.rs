@@ -1,4 +1,5 @@
 use super::*;
+use crate::machine::api::EngineMode;
 
 const FULL: &str = r#"schema = 1
 name = "Full"
@@ -7,6 +8,9 @@ memory = "512M"
 engine = "interpreter"
 [cpu]
 extensions = ["-zfa", "+svade"]
+[tuning]
+tier2_runs = 100
+code_cache = "4M"
 [boot]
 kernel = "image:debian/Image"
 append = "console=ttyS0"
@@ -27,6 +31,7 @@ fn problems(text: &str) -> Vec<Problem> {
 #[test]
 fn a_full_description_survives_writing_and_reading() {
     let config = MachineConfig::parse(FULL, "test.toml").expect("valid");
+    assert_eq!((config.engine, config.tuning.tier2_runs), (EngineMode::Interpreter, Some(100)));
     assert_eq!(config.memory, MemorySize(512 << 20));
     assert!(config.drives[0].snapshot && config.drives[0].interface == DriveInterface::Virtio);
     let again = MachineConfig::parse(&config.to_toml().expect("writable"), "again").expect("valid");
@@ -47,8 +52,8 @@ fn mistakes_are_found_with_line_and_column() {
         [
             ("harts", 3, 9),
             ("cpu.extensions[0]", 7, 15),
-            ("drives[0].file", 14, 8),
-            ("net.hostfwd[0]", 12, 12)
+            ("drives[0].file", 17, 8),
+            ("net.hostfwd[0]", 15, 12)
         ]
     );
 }

@@ -2,6 +2,7 @@
 
 use super::diagnose::{Locator, Problem};
 use super::machine::{DriveInterface, MachineConfig, NetworkMode, Transport};
+use crate::machine::api::EngineMode;
 use engine::guest::riscv::model::Ext;
 use std::net::IpAddr;
 
@@ -78,7 +79,10 @@ fn identity(c: &MachineConfig, found: &mut Found<'_>) {
     if let Some(reason) = c.engine.unavailable() {
         let what =
             format!("The engine \"{}\" is not available. {}", c.engine.word(), reason.trim_end_matches('.'));
-        found.add("engine", what, "Use \"interpreter\"");
+        found.add("engine", what, &format!("Use \"{}\"", EngineMode::default().word()));
+    }
+    for (field, what, advice) in c.tuning.mistakes() {
+        found.add(&format!("tuning.{field}"), what, advice);
     }
 }
 

@@ -6,7 +6,7 @@ use super::commands::{Cmd, Needs};
 use super::dialog::{self, Answer, Question};
 use super::library::{self, Library};
 use super::machine_view::{self, Other};
-use super::palette::{Choice, Outcome, Palette};
+use super::palette::{Choice, Outcome, Palette, Usable};
 use super::rects::Reporter;
 use super::session::{Session, SessionKey};
 use super::settings_page::SettingsPage;
@@ -273,7 +273,9 @@ impl App {
 
     fn show_palette(&mut self, ctx: &Context) -> Option<Action> {
         let mut palette = self.palette.take()?;
-        match palette.show(ctx, |c| self.is_usable(c)) {
+        let live = self.shown().and_then(Session::handle).map(|h| h.status());
+        let engine = live.filter(|s| s.state.is_alive()).map(|s| s.engine);
+        match palette.show(ctx, Usable { command: &|c| self.is_usable(c), engine }) {
             Outcome::Open => {
                 self.palette = Some(palette);
                 None
@@ -285,6 +287,10 @@ impl App {
             Outcome::Chosen(Choice::Command(cmd)) => {
                 self.refocus();
                 Some(Action::Command(cmd))
+            }
+            Outcome::Chosen(Choice::Engine(mode)) => {
+                self.refocus();
+                self.shown().map(|s| Action::SetEngine(s.key, mode))
             }
             Outcome::Chosen(Choice::Setting(name)) => {
                 self.settings_page.find(name.title());

@@ -5,6 +5,7 @@ use super::rects;
 use super::settings_page::SettingName;
 use super::theme::{self, SPACE};
 use super::widgets;
+use crate::machine::api::EngineMode;
 use egui::{Align2, Area, Context, Frame, Id, Key, Margin, RichText, Sense, Stroke, TextEdit, Ui, vec2};
 
 /// The open palette.
@@ -22,6 +23,8 @@ pub enum Choice {
     Command(Cmd),
     /// A setting: show it.
     Setting(SettingName),
+    /// Let the shown machine run in this mode.
+    Engine(EngineMode),
 }
 
 impl Choice {
@@ -29,13 +32,14 @@ impl Choice {
         match self {
             Choice::Command(c) => c.title().to_owned(),
             Choice::Setting(s) => format!("Setting: {}", s.title()),
+            Choice::Engine(m) => format!("Engine: {}", m.title()),
         }
     }
 
     fn key_text(self) -> String {
         match self {
             Choice::Command(c) => c.key_text(),
-            Choice::Setting(_) => String::new(),
+            Choice::Setting(_) | Choice::Engine(_) => String::new(),
         }
     }
 }
@@ -46,11 +50,23 @@ pub fn matches(text: &str, query: &str) -> bool {
     query.to_lowercase().split_whitespace().all(|word| text.contains(word))
 }
 
-/// What the palette offers for a query; `usable` says which commands make sense now.
-fn offers(query: &str, usable: impl Fn(Cmd) -> bool) -> Vec<Choice> {
-    let commands = Cmd::ALL.into_iter().filter(|c| *c != Cmd::Palette && usable(*c)).map(Choice::Command);
+/// What makes sense now.
+#[derive(Clone, Copy)]
+pub struct Usable<'a> {
+    /// Which commands.
+    pub command: &'a dyn Fn(Cmd) -> bool,
+    /// The engine mode of the shown machine, if it runs.
+    pub engine: Option<EngineMode>,
+}
+
+/// What the palette offers for a query.
+fn offers(query: &str, usable: Usable<'_>) -> Vec<Choice> {
+    let command = |c: &Cmd| *c != Cmd::Palette && (usable.command)(*c);
+    let commands = Cmd::ALL.into_iter().filter(command).map(Choice::Command);
+    let engine = |m: &EngineMode| usable.engine.is_some_and(|now| now != *m) && m.unavailable().is_none();
+    let engines = EngineMode::ALL.into_iter().filter(engine).map(Choice::Engine);
     let settings = SettingName::ALL.into_iter().map(Choice::Setting);
-    commands.chain(settings).filter(|c| matches(&c.title(), query)).collect()
+    commands.chain(engines).chain(settings).filter(|c| matches(&c.title(), query)).collect()
 }
 
 /// What became of the palette in this frame.
@@ -65,7 +81,7 @@ pub enum Outcome {
 
 impl Palette {
     /// Shows it above everything.
-    pub fn show(&mut self, ctx: &Context, usable: impl Fn(Cmd) -> bool) -> Outcome {
+    pub fn show(&mut self, ctx: &Context, usable: Usable<'_>) -> Outcome {
         let list = offers(&self.query, usable);
         self.selected = self.selected.min(list.len().saturating_sub(1));
         let (up, down, enter, escape) = ctx.input_mut(|i| {
@@ -187,10 +203,26 @@ mod tests {
 
     #[test]
     fn every_command_and_setting_is_found_by_its_words() {
-        assert_eq!(offers("", |_| true).len(), Cmd::ALL.len() - 1 + SettingName::ALL.len());
-        assert_eq!(offers("STATE save off", |_| true), [Choice::Command(Cmd::Suspend)]);
-        assert!(offers("reset", |c| c != Cmd::Reset).iter().all(|c| *c != Choice::Command(Cmd::Reset)));
-        assert!(offers("scrollback", |_| true).contains(&Choice::Setting(SettingName::Scrollback)));
-        assert!(offers("no such thing", |_| true).is_empty());
+        let all = Usable { command: &|_| true, engine: None };
+        assert_eq!(offers("", all).len(), Cmd::ALL.len() - 1 + SettingName::ALL.len());
+        assert_eq!(offers("STATE save off", all), [Choice::Command(Cmd::Suspend)]);
+        let no_reset = Usable { command: &|c| c != Cmd::Reset, engine: None };
+        assert!(offers("reset", no_reset).iter().all(|c| *c != Choice::Command(Cmd::Reset)));
+        assert!(offers("scrollback", all).contains(&Choice::Setting(SettingName::Scrollback)));
+        assert!(offers("no such thing", all).is_empty());
+    }
+
+    #[test]
+    fn engine_modes_that_a_running_machine_could_have_are_offered() {
+        let off = Usable { command: &|_| true, engine: None };
+        assert!(offers("engine", off).iter().all(|c| !matches!(c, Choice::Engine(_))));
+        let on = Usable { engine: Some(EngineMode::Tier1), ..off };
+        let wanted: Vec<_> = EngineMode::ALL
+            .into_iter()
+            .filter(|m| *m != EngineMode::Tier1 && m.unavailable().is_none())
+            .map(Choice::Engine)
+            .collect();
+        assert!(!wanted.is_empty());
+        assert_eq!(offers("engine:", on), wanted);
     }
 }

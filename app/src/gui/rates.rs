@@ -108,6 +108,7 @@ mod tests {
             harts,
             disk: Traffic::default(),
             net: Traffic::default(),
+            tiers: Default::default(),
         };
         let start = Instant::now();
         let mut rates = Rates::default();

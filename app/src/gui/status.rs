@@ -6,6 +6,7 @@ use super::session::Session;
 use super::theme::{self, SPACE, text};
 use super::widgets;
 use crate::machine::api::{EngineMode, RunState, Status};
+use crate::machine::tiers;
 use egui::{Align, Color32, FontId, Frame, Layout, Margin, Rect, RichText, Sense, Stroke, Ui, pos2, vec2};
 
 /// Width of the numbers' column.
@@ -21,7 +22,7 @@ pub fn show(ui: &mut Ui, session: &Session, terminal_focused: bool) -> Option<En
             ui.spacing_mut().item_spacing.x = SPACE[2];
             let status = session.handle().map(|h| h.status());
             let engine = status.as_ref().map_or(session.config.engine, |s| s.engine);
-            chosen = badge(ui, engine);
+            chosen = badge(ui, engine, status.as_deref());
             if let Some(status) = status.filter(|s| s.state.is_alive()) {
                 numbers(ui, session, &status);
             }
@@ -88,7 +89,7 @@ fn light(ui: &mut Ui, icon: Icon, on: bool, tip: &str) {
 }
 
 /// The engine badge with its menu.
-fn badge(ui: &mut Ui, engine: EngineMode) -> Option<EngineMode> {
+fn badge(ui: &mut Ui, engine: EngineMode, status: Option<&Status>) -> Option<EngineMode> {
     let p = theme::palette(ui);
     let font = FontId::proportional(text::SMALL + 1.0);
     let galley = ui.painter().layout_no_wrap(engine.title().to_owned(), font, p.text);
@@ -104,6 +105,9 @@ fn badge(ui: &mut Ui, engine: EngineMode) -> Option<EngineMode> {
     let arrow = Rect::from_center_size(pos2(rect.max.x - 10.0, rect.center().y), vec2(10.0, 10.0));
     icons::paint(ui.painter(), Icon::Down, arrow, 9.0, p.weak);
     let mut chosen = None;
+    if let Some(status) = status.filter(|s| s.tiers.insns.iter().any(|n| *n > 0)) {
+        response.clone().on_hover_text(format!("Instructions so far: {}", tiers::shares(&status.tiers)));
+    }
     egui::Popup::menu(&response).show(|ui| {
         ui.set_width(420.0);
         widgets::note(ui, "How guest code runs");

@@ -52,7 +52,7 @@ impl Step {
             Step::Disks => &["drives", "new_disk"],
             Step::Size => &["memory", "harts"],
             Step::Network => &["net"],
-            Step::Finish => &["name", "id", "engine", "serial", "devices"],
+            Step::Finish => &["name", "id", "engine", "tuning", "serial", "devices"],
         }
     }
 }

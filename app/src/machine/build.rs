@@ -12,6 +12,7 @@ use devices::boot::{self, Bios, BootFile, BootFiles, BootPlan, BootSpec, Start, 
 use engine::exec::cpu::{MachineEvent, Shared};
 use engine::exec::engine::Engine;
 use engine::exec::inputs::InputPort;
+use engine::exec::mode::Mode;
 use engine::exec::time::{Clock, TimeSource};
 use engine::guest::riscv::model::{Ext, Model, VmMode};
 use engine::guest::riscv::{self, Riscv};
@@ -29,9 +30,6 @@ const ENTROPY_SEED: u64 = 0x5eed;
 /// The guest that comes with the program.
 pub const EMBEDDED: &[u8] = include_bytes!("../../../assets/guest/glass.elf");
 
-/// Progress of one hart: instructions retired, nanoseconds slept, started.
-pub type Progress = Box<dyn Fn(usize) -> (u64, u64, bool) + Send + Sync>;
-
 /// A machine.
 pub struct Machine {
     /// Its harts.
@@ -42,8 +40,6 @@ pub struct Machine {
     pub clock: Arc<Clock>,
     /// What types at each serial port.
     pub typed: Vec<CharInput>,
-    /// Counters without locks.
-    pub progress: Arc<Progress>,
     /// Traffic counters of disks and networks.
     pub traffic: attach::Traffic,
     /// How far a deterministic machine is in its random numbers.
@@ -221,12 +217,6 @@ impl Machine {
         let Attached { traffic, consoles } =
             attach::all(config, &paths, &mut board, ports.get(1..).unwrap_or_default(), &entropy, notices)?;
         let typed = std::iter::once(typed).chain(consoles).collect();
-        let watched = harts.clone();
-        let progress: Progress = Box::new(move |i| {
-            watched.get(i).map_or((0, 0, false), |h| {
-                (h.retired.load(Ordering::Relaxed), h.idle_ns.load(Ordering::Relaxed), h.is_started())
-            })
-        });
         let shared = Arc::new(Shared::<Riscv> {
             model,
             memory: board.memory().clone(),
@@ -238,10 +228,12 @@ impl Machine {
         });
         let mut engine = riscv::engine(shared);
         let _ = halt.set(engine.halter());
+        engine.settings().set_tuning(config.tuning.applied());
+        engine.settings().set_mode(config.engine.tiers().unwrap_or(Mode::Interpreter));
         engine
             .spawn()
             .map_err(|e| refuse(sentence(&e.to_string()), "Close other programs and try again."))?;
-        Ok(Machine { engine, board, clock, typed, progress: Arc::new(progress), traffic, entropy_state })
+        Ok(Machine { engine, board, clock, typed, traffic, entropy_state })
     }
 
     /// Stops harts, clock and devices, so that the machine can be saved. [`Machine::wake`] undoes it.

@@ -8,6 +8,7 @@ mod attach;
 pub mod build;
 mod save;
 mod thread;
+pub mod tiers;
 
 pub use save::{SaveInfo, inspect, restore, save};
 pub use thread::spawn;

@@ -58,7 +58,8 @@ fn io_error(what: &str, file: &Path, e: &io::Error) -> UserError {
 /// What must be equal for a state to fit: everything but name and window matters.
 fn essence(config: &MachineConfig) -> MachineConfig {
     let mut c = config.clone();
-    (c.name, c.id, c.suspend_on_close, c.engine) = (String::new(), String::new(), false, Default::default());
+    (c.name, c.id, c.suspend_on_close) = (String::new(), String::new(), false);
+    (c.engine, c.tuning) = Default::default();
     c.net = Default::default();
     c
 }

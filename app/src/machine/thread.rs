@@ -31,7 +31,7 @@ pub fn spawn(config: &MachineConfig, options: StartOptions) -> Result<MachineHan
         std::iter::once("ttyS0".to_owned()).chain((0..consoles).map(|n| format!("hvc{n}"))).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let (handle, end) = channel(&config.name, &names, config.harts as usize, mode);
-    let config = config.clone();
+    let config = MachineConfig { engine: mode, ..config.clone() };
     let made = std::thread::Builder::new().name("machine".into()).spawn(move || {
         let (power, powered) = bounded(16);
         let (notices, noticed) = bounded(16);
@@ -45,6 +45,7 @@ pub fn spawn(config: &MachineConfig, options: StartOptions) -> Result<MachineHan
 }
 
 struct Runner {
+    /// The description; its engine is the one that was chosen last.
     config: MachineConfig,
     end: MachineEnd,
     power: Sender<MachineEvent>,
@@ -54,7 +55,7 @@ struct Runner {
     noticed: Receiver<String>,
     /// Inputs of the machine that is there now, by serial port; a reset makes new ones.
     typed: Arc<Mutex<Vec<CharInput>>>,
-    machine: Option<Machine>,
+    machine: Option<Arc<Machine>>,
 }
 
 /// What the loop does next.
@@ -95,14 +96,10 @@ impl Runner {
             self.resume();
         }
         let exit = self.serve(options.no_reboot);
-        let over = self.machine.take().map(|mut m| {
-            m.rest();
-            m.engine.stop();
-            m
-        });
-        // Counters are read off devices and harts: the last look comes when they stand, and before they are gone.
-        self.end.freeze_counters();
-        drop(over);
+        if let Some(machine) = &self.machine {
+            machine.rest();
+        }
+        self.dismiss();
         match exit {
             Ok(exit) => self.end.set_state(RunState::Off { exit }),
             Err(e) => self.end.set_state(RunState::Failed(e)),
@@ -119,17 +116,28 @@ impl Runner {
 
     fn adopt(&mut self, machine: Machine) {
         *self.typed.lock() = machine.typed.clone();
-        let (progress, clock, traffic) =
-            (machine.progress.clone(), machine.clock.clone(), machine.traffic.clone());
+        let machine = Arc::new(machine);
+        let watched = machine.clone();
         self.end.set_counters(Box::new(move |status| {
-            status.uptime_ns = clock.now_ns();
+            let engine = &watched.engine;
+            status.engine = engine.settings().mode().into();
+            status.tiers = engine.tiers();
+            status.uptime_ns = watched.clock.now_ns();
             for (i, hart) in status.harts.iter_mut().enumerate() {
-                let (retired, idle_ns, started) = progress(i);
+                let (retired, idle_ns, started) = engine.progress(i).unwrap_or_default();
                 *hart = HartStatus { retired, idle_ns, started };
             }
-            (status.disk, status.net) = traffic.read();
+            (status.disk, status.net) = watched.traffic.read();
         }));
         self.machine = Some(machine);
+    }
+
+    /// Ends a machine that stands. Its counters are read for the last time before it is gone; nobody else holds it then.
+    fn dismiss(&mut self) {
+        self.end.freeze_counters();
+        if let Some(mut machine) = self.machine.take().and_then(Arc::into_inner) {
+            machine.engine.stop();
+        }
     }
 
     fn resume(&self) {
@@ -230,24 +238,28 @@ impl Runner {
         Ok(Next::On)
     }
 
-    fn set_engine(&self, mode: EngineMode) -> Result<(), UserError> {
-        match mode.unavailable() {
-            Some(why) => Err(UserError::new(format!("{} is not available", mode.title()), "", why)),
-            None => {
+    fn set_engine(&mut self, mode: EngineMode) -> Result<(), UserError> {
+        let why = match (mode.unavailable(), mode.tiers()) {
+            (None, Some(tiers)) => {
+                self.config.engine = mode;
+                if let Some(machine) = &self.machine {
+                    machine.engine.settings().set_mode(tiers);
+                }
                 self.end.set_engine(mode);
-                Ok(())
+                return Ok(());
             }
-        }
+            (why, _) => why.unwrap_or_default(),
+        };
+        Err(UserError::new(format!("{} is not available", mode.title()), "", why))
     }
 
     /// Power-cycles: a new machine, booted from the same files.
     fn reset(&mut self) -> Result<(), UserError> {
-        self.end.freeze_counters();
-        if let Some(mut old) = self.machine.take() {
+        if let Some(old) = &self.machine {
             old.engine.pause();
             old.board.quiesce();
-            old.engine.stop();
         }
+        self.dismiss();
         // What the old machine still had to say about its end is void.
         while self.powered.try_recv().is_ok() {}
         let machine = self.build()?;
@@ -257,3 +269,6 @@ impl Runner {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! Which tiers may run guest code, and from when on: what a person sets.
 
+use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 /// Which tiers run guest code. Switched on a running machine; harts follow at their next poll.
@@ -100,7 +101,7 @@ impl Settings {
 }
 
 /// What the tiers of a machine have done since power-on. Plain adds by whoever did it; copied when asked for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct TierCounts {
     /// Guest instructions retired in the interpreter, tier 1, tier 2.
     pub insns: [u64; 3],

@@ -6,6 +6,7 @@ pub const ESCAPE: u8 = 0x01;
 /// The help that Ctrl-A h shows.
 pub const HELP: &str = "Ctrl-A x      leave: the machine is switched off
 Ctrl-A s      save the machine's state
+Ctrl-A e      the next engine mode
 Ctrl-A c      switch between the machine's console and the monitor
 Ctrl-A h      this help
 Ctrl-A Ctrl-A send Ctrl-A to the machine";
@@ -23,6 +24,8 @@ pub enum Key {
     Save,
     /// Go to the monitor or back.
     Monitor,
+    /// Switch to the next engine mode.
+    Engine,
 }
 
 /// Finds the keys for us in what was typed.
@@ -57,6 +60,7 @@ impl Keys {
                 b'h' | b'H' | b'?' => Key::Help,
                 b's' | b'S' => Key::Save,
                 b'c' | b'C' => Key::Monitor,
+                b'e' | b'E' => Key::Engine,
                 ESCAPE => {
                     bytes.push(ESCAPE);
                     continue;
@@ -90,7 +94,7 @@ mod tests {
         assert_eq!(keys.sort(b"ls\x01"), [bytes("ls")]);
         assert_eq!(keys.sort(b"xmore"), [Key::Leave, bytes("more")]);
         assert_eq!(keys.sort(b"\x01\x01\x01h\x01qa"), [bytes("\x01"), Key::Help, bytes("a")]);
-        assert_eq!(keys.sort(b"\x01s\x01c"), [Key::Save, Key::Monitor]);
+        assert_eq!(keys.sort(b"\x01s\x01c\x01e"), [Key::Save, Key::Monitor, Key::Engine]);
     }
 
     #[test]

@@ -234,6 +234,7 @@ impl<'a> Run<'a> {
                     self.say(&format!("vitrine: the state was saved in {}", path.display()));
                 }
             }
+            Event::EngineChanged(mode) => self.say(&format!("vitrine: engine mode {}", mode.word())),
             _ => {}
         }
     }
@@ -283,6 +284,10 @@ impl<'a> Run<'a> {
             Key::Save => {
                 let path = self.plan.save.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_STATE));
                 self.save(path, AfterSave::Continue);
+            }
+            Key::Engine => {
+                let next = self.machine.status().engine.next_available();
+                self.send(Command::SetEngine(next));
             }
             Key::Monitor if self.monitor.take().is_some() => self.say(""),
             Key::Monitor => {

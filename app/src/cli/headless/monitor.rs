@@ -2,6 +2,7 @@
 
 use crate::cli::translate::engine;
 use crate::machine::api::{AfterSave, Command, EngineMode, MachineHandle, RunState};
+use crate::machine::tiers;
 use std::path::PathBuf;
 
 /// Longest line that can be typed.
@@ -11,8 +12,9 @@ const LINE_MAX: usize = 1024;
 pub const PROMPT: &str = "(vitrine) ";
 
 const HELP: &str = "info status      what the machine does
+info tiers       what the engine's tiers have done (info jit is the same)
 stop, cont       pause and go on
-engine MODE      how guest code runs
+engine [MODE]    how guest code runs
 save FILE        write the machine's state to a file
 system_reset     boot again
 quit             switch the machine off
@@ -70,13 +72,16 @@ pub fn command(line: &str, machine: &MachineHandle) -> Option<Outcome> {
         [] => None,
         ["help" | "?" | "h"] => say(HELP),
         ["info", "status"] | ["info"] => Some(Outcome::Say(status(machine))),
+        ["info", "tiers" | "jit"] => Some(Outcome::Say(tiers::report(&machine.status()))),
         ["stop" | "pause" | "s"] => Some(Outcome::Do(Command::Pause)),
         ["cont" | "c" | "resume"] => Some(Outcome::Do(Command::Resume)),
         ["system_reset" | "reset"] => Some(Outcome::Do(Command::Reset)),
         ["quit" | "q" | "system_powerdown" | "exit"] => Some(Outcome::Quit),
         ["engine"] => {
-            let words = EngineMode::ALL.map(EngineMode::word).join(", ");
-            Some(Outcome::Say(format!("{} (there are: {words})", machine.status().engine.word())))
+            let can = EngineMode::ALL.into_iter().filter(|m| m.unavailable().is_none());
+            let words: Vec<_> = can.map(EngineMode::word).collect();
+            let now = machine.status().engine.word();
+            Some(Outcome::Say(format!("{now} (there are: {})", words.join(", "))))
         }
         ["engine", word] => Some(match engine(word) {
             Ok(mode) => Outcome::Do(Command::SetEngine(mode)),
@@ -140,6 +145,14 @@ mod tests {
         let Some(Outcome::Do(Command::SaveState { path, .. })) = run("save my file") else { panic!("saves") };
         assert_eq!(path, PathBuf::from("my file"));
         assert!(matches!(run("engine jit"), Some(Outcome::Say(_))));
+        assert_eq!(run("engine tier2"), Some(Outcome::Do(Command::SetEngine(EngineMode::Tier2))));
+        let Some(Outcome::Say(text)) = run("engine") else { panic!("says something") };
+        assert!(
+            text.starts_with("interpreter (there are: interpreter") && !text.contains("accelerated"),
+            "{text}"
+        );
+        let Some(Outcome::Say(text)) = run("info tiers") else { panic!("says something") };
+        assert!(text.starts_with("engine interpreter: 0 instructions"), "{text}");
         assert!(matches!(run("dance"), Some(Outcome::Say(_))));
     }
 }

@@ -4,6 +4,7 @@ mod blocks;
 mod board;
 mod cards;
 mod consoles;
+mod tuning;
 
 use super::list::KeyValues;
 use super::options::MachineArgs;
@@ -143,6 +144,9 @@ fn simple(args: &MachineArgs, config: &mut MachineConfig) -> Result<(), Failure>
     }
     if let Some(word) = &args.engine {
         config.engine = engine(word)?;
+    }
+    if let Some(list) = &args.engine_tuning {
+        tuning::apply(list, &mut config.tuning)?;
     }
     config.deterministic |= args.deterministic;
     Ok(())

@@ -44,6 +44,17 @@ fn a_linux_kernel() {
 }
 
 #[test]
+fn engine_and_tuning() {
+    let usual = config("-kernel k -accel tcg");
+    assert_eq!((usual.engine, usual.tuning.is_empty()), (EngineMode::default(), true));
+    let c = config("-kernel k --engine interpreter --engine-tuning tier1-runs=8,code-cache=4M,workers=0");
+    assert_eq!(c.engine, EngineMode::Interpreter);
+    let t = c.tuning;
+    assert_eq!((t.tier1_runs, t.tier2_runs, t.workers), (Some(8), None, Some(0)));
+    assert_eq!(t.code_cache, Some(MemorySize(4 << 20)));
+}
+
+#[test]
 fn xv6() {
     let c = config(
         "-machine virt -bios none -kernel kernel/kernel -m 128M -smp 3 -nographic \
@@ -180,7 +191,14 @@ fn mistakes_say_what_to_do() {
         ("-kernel k -object memory-backend-ram,id=x", "no object"),
         ("-kernel k -global a.b=c", "global property"),
         ("-kernel k --engine jit", "interpreter"),
-        ("-kernel k --engine tier2", "not available"),
+        ("-kernel k --engine accelerated", "not available"),
+        ("-kernel k --engine-tuning tier1-runs=0", "0 runs are no threshold"),
+        ("-kernel k --engine-tuning tier1-runs=many", "not a number"),
+        ("-kernel k --engine-tuning tier2-runs=99999999999", "too large"),
+        ("-kernel k --engine-tuning code-cache=1K", "256K to 1G"),
+        ("-kernel k --engine-tuning code-cache=big", "not a size"),
+        ("-kernel k --engine-tuning wrokers=1", "\"workers\""),
+        ("-kernel k --engine-tuning workers=17", "0 to 16"),
         ("-kernel k -rtc base=localtime", "base=utc"),
         ("-kernel k -icount shift=99", "shift"),
         ("-kernel image:../x", "names no file"),

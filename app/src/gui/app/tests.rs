@@ -289,7 +289,7 @@ fn a_suspended_machine_is_resumed_from_its_state() {
 }
 
 #[test]
-fn engines_that_do_not_exist_yet_cannot_be_chosen() {
+fn engines_that_this_host_has_not_cannot_be_chosen() {
     let mut b = bench(|_| {}, StartWith::Default);
     b.until_running(1);
     b.click("Engine");
@@ -297,4 +297,31 @@ fn engines_that_do_not_exist_yet_cannot_be_chosen() {
         let node = b.harness.query_all_by_label(mode.title()).next().expect("listed");
         assert_eq!(node.accesskit_node().is_disabled(), mode.unavailable().is_some(), "{mode:?}");
     }
+}
+
+#[test]
+fn the_engine_is_switched_from_badge_and_palette_while_the_machine_runs() {
+    let mut b = bench(|_| {}, StartWith::Default);
+    b.until_running(1);
+    b.commands(0);
+    // Whatever this host can do, the interpreter is one of at least two modes only where there is a compiler.
+    let first = EngineMode::default();
+    let second = first.next_available();
+    if first == second {
+        return;
+    }
+    b.click("Engine");
+    b.harness.get_by_role_and_label(egui::accesskit::Role::MenuItem, second.title()).click();
+    b.steps();
+    assert_eq!(b.commands(0), [Command::SetEngine(second)]);
+    b.with_machine(0, |end| end.set_engine(second));
+    b.steps();
+    let shown = b.harness.state().sessions[0].handle().map(|h| h.status().engine);
+    assert_eq!(shown, Some(second));
+    b.keys(Key::P);
+    b.harness.event(egui::Event::Text(format!("engine: {}", first.title())));
+    b.steps();
+    b.harness.key_press(Key::Enter);
+    b.steps();
+    assert_eq!(b.commands(0), [Command::SetEngine(first)]);
 }

@@ -6,6 +6,7 @@ use crate::gui::library::memory_words;
 use crate::gui::rects;
 use crate::gui::theme::{self, SPACE, text};
 use crate::gui::widgets;
+use crate::machine::api::EngineMode;
 use egui::{FontId, Rect, RichText, Sense, Slider, Stroke, TextEdit, Ui, vec2};
 
 impl Wizard {
@@ -267,6 +268,9 @@ impl Wizard {
             &mut self.config.deterministic,
             "Deterministic: one thread, time from the instruction count",
         );
+        ui.add_space(SPACE[2]);
+        engine(ui, &mut self.config.engine);
+        widgets::problems(ui, problems, "engine");
         ui.add_space(SPACE[3]);
         let c = &self.config;
         let boot = if c.boot.embedded {
@@ -299,11 +303,30 @@ impl Wizard {
                 }
             });
         });
-        let known = ["arch", "cpu", "boot", "drives", "new_disk", "memory", "harts", "net", "name"];
+        let known = ["arch", "cpu", "boot", "drives", "new_disk", "memory", "harts", "net", "name", "engine"];
         let rest: Vec<Problem> =
             problems.iter().filter(|p| !known.iter().any(|k| p.field.starts_with(k))).cloned().collect();
         widgets::problems(ui, &rest, "");
     }
+}
+
+/// How guest code runs; it can be switched while the machine runs, too.
+fn engine(ui: &mut Ui, engine: &mut EngineMode) {
+    label(ui, "How guest code runs");
+    let menu = egui::ComboBox::from_id_salt("engine").selected_text(engine.title()).width(220.0);
+    let shown = menu.show_ui(ui, |ui| {
+        for mode in EngineMode::ALL {
+            let row = ui.add_enabled(
+                mode.unavailable().is_none(),
+                egui::Button::selectable(*engine == mode, mode.title()),
+            );
+            let row = row.on_disabled_hover_text(mode.unavailable().unwrap_or_default());
+            if row.clicked() {
+                *engine = mode;
+            }
+        }
+    });
+    rects::note(ui.ctx(), "wizard.engine", shown.response.rect);
 }
 
 fn label(ui: &mut Ui, text: &str) {

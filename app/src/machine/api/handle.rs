@@ -4,6 +4,7 @@ use super::{
     Command, EngineMode, Event, Request, RequestId, RunState, SerialPort, Status, Traffic, UserError,
 };
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use engine::exec::mode::TierCounts;
 use parking_lot::{Condvar, Mutex, RwLock};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ const EVENT_RING: usize = 1024;
 /// Counters are copied at most this often.
 const COUNTER_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Fills in the counters of a [`Status`] (all but its state and engine) from atomics; called on the reader's thread.
+/// Fills in the counters of a [`Status`] (all but its state) from atomics; called on the reader's thread.
 pub type CounterSource = Box<dyn Fn(&mut Status) + Send + Sync>;
 
 /// One subscriber's flag: set by news, cleared by [`Subscription::acknowledge`], so that a chatty guest costs one wake each time the subscriber looks.
@@ -129,6 +130,7 @@ pub fn channel(
         harts: vec![super::HartStatus::default(); harts],
         disk: Traffic::default(),
         net: Traffic::default(),
+        tiers: TierCounts::default(),
     };
     let shared = Arc::new(Shared {
         name: name.to_owned(),
@@ -228,13 +230,13 @@ impl MachineEnd {
         self.emit(Event::StateChanged(state));
     }
 
-    /// Notes the engine mode and tells everybody.
+    /// Notes the engine mode, which is in force now, and tells everybody.
     pub fn set_engine(&self, engine: EngineMode) {
         Arc::make_mut(&mut self.shared.counters.lock().status).engine = engine;
         self.emit(Event::EngineChanged(engine));
     }
 
-    /// Sets where counters come from. The source is kept as long as any handle lives, so it should hold weak or small references.
+    /// Sets where counters come from. The source is kept until [`MachineEnd::freeze_counters`]; after that no reader is in it.
     pub fn set_counters(&self, source: CounterSource) {
         self.shared.counters.lock().source = Some(source);
     }

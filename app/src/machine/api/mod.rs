@@ -6,13 +6,16 @@
 //!
 //! The machine's thread makes the pair with [`channel`], keeps the [`MachineEnd`] and hands out the [`MachineHandle`].
 
+mod engine_mode;
 mod handle;
 mod serial;
 
+use engine::exec::mode::TierCounts;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
 
+pub use engine_mode::EngineMode;
 pub use handle::{CounterSource, MachineEnd, MachineHandle, Subscription, channel};
 pub use serial::{SerialPort, SerialRead};
 
@@ -155,74 +158,6 @@ impl RunState {
     }
 }
 
-/// How guest code runs.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EngineMode {
-    /// The interpreter only.
-    #[default]
-    Interpreter,
-    /// Interpreter and the block compiler.
-    Tier1,
-    /// Interpreter and the optimising compiler.
-    Tier2,
-    /// All tiers, chosen by heat.
-    Adaptive,
-    /// The host CPU's virtualisation.
-    Accelerated,
-}
-
-impl EngineMode {
-    /// All modes, slowest first.
-    pub const ALL: [EngineMode; 5] = [
-        EngineMode::Interpreter,
-        EngineMode::Tier1,
-        EngineMode::Tier2,
-        EngineMode::Adaptive,
-        EngineMode::Accelerated,
-    ];
-
-    /// Its name for people.
-    pub const fn title(self) -> &'static str {
-        match self {
-            EngineMode::Interpreter => "Interpreter",
-            EngineMode::Tier1 => "Tier 1",
-            EngineMode::Tier2 => "Tier 2",
-            EngineMode::Adaptive => "Adaptive",
-            EngineMode::Accelerated => "Accelerated",
-        }
-    }
-
-    /// Its word in configurations and on the command line.
-    pub const fn word(self) -> &'static str {
-        match self {
-            EngineMode::Interpreter => "interpreter",
-            EngineMode::Tier1 => "tier1",
-            EngineMode::Tier2 => "tier2",
-            EngineMode::Adaptive => "adaptive",
-            EngineMode::Accelerated => "accelerated",
-        }
-    }
-
-    /// The mode with this word.
-    pub fn from_word(word: &str) -> Option<EngineMode> {
-        EngineMode::ALL.into_iter().find(|m| m.word() == word)
-    }
-
-    /// Why this build cannot run in this mode, or `None` when it can.
-    pub const fn unavailable(self) -> Option<&'static str> {
-        match self {
-            EngineMode::Interpreter => None,
-            EngineMode::Tier1 | EngineMode::Tier2 | EngineMode::Adaptive => {
-                Some("This version has no compiler for guest code yet.")
-            }
-            EngineMode::Accelerated => {
-                Some("Acceleration needs a guest of the host's own architecture, which this version has not.")
-            }
-        }
-    }
-}
-
 /// Counters of one hart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct HartStatus {
@@ -258,6 +193,8 @@ pub struct Status {
     pub disk: Traffic,
     /// All network cards together.
     pub net: Traffic,
+    /// What the engine's tiers have done.
+    pub tiers: TierCounts,
 }
 
 /// How a machine is started.

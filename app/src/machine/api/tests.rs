@@ -96,11 +96,3 @@ fn status_has_the_new_state_and_the_counters() {
     std::thread::sleep(Duration::from_millis(110));
     assert_eq!(handle.status().harts[1].retired, last);
 }
-
-#[test]
-fn engine_words_round_trip() {
-    for mode in EngineMode::ALL {
-        assert_eq!(EngineMode::from_word(mode.word()), Some(mode));
-    }
-    assert_eq!(EngineMode::from_word("jit"), None);
-}
