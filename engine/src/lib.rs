@@ -12,3 +12,4 @@ pub mod interp;
 pub mod ir;
 pub mod jit;
 pub mod mem;
+pub mod tier;

@@ -1,7 +1,7 @@
 //! A hart in compiled code: entering it, what to do when it comes out, and having blocks compiled.
 
 use super::core::NO_LIMIT;
-use super::mode::{Mode, Settings};
+use super::mode::{Mode, Settings, Tuning};
 use super::vcpu::{Found, Stop, Vcpu};
 use crate::cache::code::Code;
 use crate::guest::{Flow, Guest};
@@ -13,8 +13,10 @@ use crate::jit::region::GuestRules;
 use crate::jit::translations::Tier;
 use crate::jit::worker::Worker;
 use crate::mem::PAGE_MASK;
+use crate::tier::events::What;
+use crate::tier::policy::{Adaptive, Ask, Cost, Eager, Policy, Verdict};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 /// What the run loop does after compiled code was left.
@@ -37,11 +39,11 @@ pub(super) struct Compiled {
     /// Compiles for tier 2 on the hart's own thread, where there are no workers.
     own_worker: Option<Box<Worker>>,
     mode: Mode,
-    /// Runs in the interpreter before a block is compiled, in this mode.
+    policy: Box<dyn Policy>,
+    /// [`Policy::tier1_runs`], asked once a slice.
     tier1_runs: u64,
-    /// Runs in tier 1 before a block asks for tier 2.
-    tier2_runs: i32,
     code_bytes: u64,
+    tuning: Tuning,
     /// Epoch of the translations that the jump cache was last cleared for.
     epoch: u64,
     misses: u64,
@@ -57,9 +59,10 @@ impl Compiled {
             tier1: Tier1::default(),
             own_worker: None,
             mode: Mode::Interpreter,
+            policy: Box::new(Eager { tier2_runs: 0 }),
             tier1_runs: 0,
-            tier2_runs: 0,
             code_bytes: 0,
+            tuning: Tuning::default(),
             epoch: 0,
             misses: 0,
             insns: 0,
@@ -80,11 +83,15 @@ impl Compiled {
     fn follow_settings(&mut self) -> Option<Mode> {
         let mode = if host::COMPILES { self.settings.mode() } else { Mode::Interpreter };
         let t = self.settings.tuning();
-        (self.tier1_runs, self.tier2_runs) = match mode {
-            Mode::Adaptive => (t.tier1_runs as u64, t.tier2_runs.min(i32::MAX as u32) as i32),
-            _ => (0, t.tier2_eager_runs.min(i32::MAX as u32) as i32),
-        };
         self.code_bytes = t.code_bytes;
+        if mode != self.mode || t != self.tuning {
+            self.policy = match mode {
+                Mode::Adaptive => Box::new(Adaptive { tier1_runs: t.tier1_runs, tier2_runs: t.tier2_runs }),
+                _ => Box::new(Eager { tier2_runs: t.tier2_eager_runs }),
+            };
+            self.tier1_runs = self.policy.tier1_runs(1).into();
+            self.tuning = t;
+        }
         let before = std::mem::replace(&mut self.mode, mode);
         (before != mode).then_some(before)
     }
@@ -132,8 +139,8 @@ impl<G: Guest> Vcpu<G> {
             Some(entry) => entry,
             None if local.runs < self.compiled.tier1_runs || local.code.second_page.is_some() => return None,
             None => {
-                let code = local.code.clone();
-                self.compile(&code)?
+                let (code, runs) = (local.code.clone(), local.runs);
+                self.compile(&code, runs)?
             }
         };
         Some(self.enter(entry, exact))
@@ -201,7 +208,7 @@ impl<G: Guest> Vcpu<G> {
 
     /// Compiles a block by tier 1. Its entry, or `None` if it stays in the interpreter.
     #[cold]
-    fn compile(&mut self, code: &Arc<Code>) -> Option<u64> {
+    fn compile(&mut self, code: &Arc<Code>, runs: u64) -> Option<u64> {
         if code.is_refused() {
             return None;
         }
@@ -219,12 +226,14 @@ impl<G: Guest> Vcpu<G> {
         let made = self.compiled.tier1.compile(&input);
         let translations = self.code.translations().clone();
         let counts = &translations.counts;
-        counts.compile_ns[0].fetch_add(begin.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        let ns = begin.elapsed().as_nanos() as u64;
+        counts.compile_ns[0].fetch_add(ns, Ordering::Relaxed);
         let emitted = match made {
             Ok(emitted) => emitted,
             Err(e) => {
                 tracing::debug!("block at {:#x} is interpreted: {e}", code.pa);
                 counts.failed[0].fetch_add(1, Ordering::Relaxed);
+                translations.events.push(code.pa, What::Failed { tier: 1 }, 0, ns);
                 code.refuse();
                 return None;
             }
@@ -233,7 +242,9 @@ impl<G: Guest> Vcpu<G> {
             translations.evict_to(self.compiled.code_bytes / 4 * 3);
             self.sync_translations();
         }
-        translations.install(Tier::One, vec![code.clone()], &emitted, self.compiled.tier2_runs);
+        let heat = self.compiled.policy.tier2_runs(code.insns).min(i32::MAX as u32) as i32;
+        translations.install(Tier::One, vec![code.clone()], &emitted, heat);
+        translations.events.push(code.pa, What::Tier1 { runs }, 0, ns);
         translations.entry(code)
     }
 
@@ -244,19 +255,33 @@ impl<G: Guest> Vcpu<G> {
             // Made by a hart that had not heard of the mode yet.
             return translations.set_heat(record, i32::MAX);
         }
-        let runs = self.compiled.tier2_runs;
-        // Not again at each run; after a while, because the queue may be full now.
-        translations.set_heat(record, runs.saturating_mul(8).max(1 << 16));
-        if let Some((code, Tier::One)) = translations.hot(record) {
-            self.compiled.queue.push(&code, runs as u64);
-        }
+        let Some((code, Tier::One, heat)) = translations.hot(record) else { return };
+        let queue = &self.compiled.queue;
+        let counts = &translations.counts;
+        let load = |n: &[AtomicU64; 2]| n[1].load(Ordering::Relaxed);
+        let cost = Cost { ns: load(&counts.compile_ns), insns: load(&counts.insns) };
+        let ask = Ask { insns: code.insns, heat, queued: queue.len(), cost };
+        let runs = match self.compiled.policy.decide(&ask) {
+            Verdict::Promote { saving_ns } => {
+                if queue.push(&code, heat as u64) {
+                    translations.events.push(code.pa, What::Asked { heat, saving_ns }, ask.queued, 0);
+                }
+                // Not again at each run; after a while, because the queue may be full now.
+                self.compiled.policy.tier2_runs(code.insns).saturating_mul(8).max(1 << 16)
+            }
+            Verdict::Wait { runs } => {
+                translations.events.push(code.pa, What::Waits { heat }, ask.queued, 0);
+                runs
+            }
+        };
+        translations.set_heat(record, runs.min(i32::MAX as u32) as i32);
         if self.compiled.settings.tuning().workers == 0 {
             let rules = GuestRules::of::<G>(&self.cpu.shared.model);
             let map = &self.code;
             let worker =
                 self.compiled.own_worker.get_or_insert_with(|| Box::new(Worker::new(map.clone(), rules)));
             while let Some(job) = self.compiled.queue.try_pop() {
-                worker.compile(&job);
+                worker.compile(&job, 0);
             }
         }
     }

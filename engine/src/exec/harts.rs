@@ -158,7 +158,7 @@ impl<G: Guest> Harts<G> {
             let work = move || {
                 let mut worker = None;
                 while let Some(job) = queue.pop() {
-                    worker.get_or_insert_with(|| Worker::new(code.clone(), rules)).compile(&job);
+                    worker.get_or_insert_with(|| Worker::new(code.clone(), rules)).compile(&job, queue.len());
                 }
             };
             match std::thread::Builder::new().name(format!("tier2-{n}")).spawn(work) {

@@ -12,11 +12,14 @@ use super::emitted::Emitted;
 use super::record::link_offset;
 use crate::cache::code::Code;
 use crate::host;
+use crate::tier::events::{Events, What};
+use crate::tier::heat::Heat;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 /// Which compiler made a translation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -53,8 +56,10 @@ struct Unit {
     targets: Vec<Option<Id>>,
     /// Slots that lead here.
     incoming: Vec<Slot>,
-    /// Runs counted before the heat counter was last set, and what it was set to.
-    heat: (u64, i32),
+    /// Runs counted before the counter was last set, and what it was set to.
+    counter: (u64, i32),
+    /// How hot it was when its counter last ran out.
+    heat: Heat,
 }
 
 struct Retired {
@@ -108,6 +113,8 @@ pub struct Translations {
     flavour: AtomicU8,
     /// Counts.
     pub counts: TranslationCounts,
+    /// What was decided, and why.
+    pub events: Events,
 }
 
 fn key(code: &Arc<Code>) -> usize {
@@ -124,6 +131,7 @@ impl Translations {
             seen: (0..harts).map(|_| AtomicU64::new(u64::MAX)).collect(),
             flavour: AtomicU8::new(0),
             counts: TranslationCounts::default(),
+            events: Events::default(),
         }
     }
 
@@ -190,7 +198,16 @@ impl Translations {
         inner.by_record.insert(record, id);
         let stubs: Vec<u64> = emitted.stubs.iter().map(|&s| entry + s as u64).collect();
         let targets = vec![None; stubs.len()];
-        let mut unit = Unit { tier, place, parts, stubs, targets, incoming: Vec::new(), heat: (0, heat) };
+        let mut unit = Unit {
+            tier,
+            place,
+            parts,
+            stubs,
+            targets,
+            incoming: Vec::new(),
+            counter: (0, heat),
+            heat: Heat::new(Instant::now()),
+        };
         let old = head.record();
         if let Some(&lower) = inner.by_record.get(&old) {
             take_over(arena, &mut inner, lower, id, &mut unit);
@@ -240,11 +257,13 @@ impl Translations {
         true
     }
 
-    /// The entry block of the translation with this record, and how often exit 1 was taken while its heat was counted.
-    pub fn hot(&self, record: u64) -> Option<(Arc<Code>, Tier)> {
-        let inner = self.inner.lock();
-        let unit = inner.units.get(inner.by_record.get(&record)?)?;
-        Some((unit.parts.first()?.clone(), unit.tier))
+    /// The counter in this record ran out: the entry block of its translation, its tier, and its heat now.
+    pub fn hot(&self, record: u64) -> Option<(Arc<Code>, Tier, f64)> {
+        let mut inner = self.inner.lock();
+        let id = *inner.by_record.get(&record)?;
+        let unit = inner.units.get_mut(&id)?;
+        let heat = unit.heat.add(unit.counter.1.max(0) as u64, Instant::now());
+        Some((unit.parts.first()?.clone(), unit.tier, heat))
     }
 
     /// What the tier 1 translation of a block has counted: runs, and how often exit 1 was taken.
@@ -254,8 +273,8 @@ impl Translations {
         let ids = inner.by_code.get(&key(code))?;
         ids.iter().filter_map(|id| inner.units.get(id)).find(|u| u.tier == Tier::One).map(|u| {
             let record = arena.record(&u.place);
-            let runs = u.heat.1.wrapping_sub(record.heat.load(Ordering::Relaxed)).max(0) as u64;
-            (u.heat.0 + runs, record.taken.load(Ordering::Relaxed) as u32 as u64)
+            let runs = u.counter.1.wrapping_sub(record.heat.load(Ordering::Relaxed)).max(0) as u64;
+            (u.counter.0 + runs, record.taken.load(Ordering::Relaxed) as u32 as u64)
         })
     }
 
@@ -266,8 +285,8 @@ impl Translations {
         let id = inner.by_record.get(&record).copied();
         if let Some(unit) = id.and_then(|id| inner.units.get_mut(&id)) {
             let counter = &arena.record(&unit.place).heat;
-            let runs = unit.heat.1.wrapping_sub(counter.load(Ordering::Relaxed)).max(0) as u64;
-            unit.heat = (unit.heat.0 + runs, heat);
+            let runs = unit.counter.1.wrapping_sub(counter.load(Ordering::Relaxed)).max(0) as u64;
+            unit.counter = (unit.counter.0 + runs, heat);
             counter.store(heat, Ordering::Relaxed);
         }
     }
@@ -277,6 +296,7 @@ impl Translations {
         let mut inner = self.inner.lock();
         let Some(ids) = inner.by_code.remove(&key(code)) else { return false };
         self.counts.invalidated.fetch_add(ids.len() as u64, Ordering::Relaxed);
+        self.events.push(code.pa, What::Invalidated { count: ids.len() as u32 }, 0, 0);
         self.retire_all(&mut inner, &ids);
         true
     }
@@ -329,6 +349,7 @@ impl Translations {
             return;
         }
         self.counts.evicted.fetch_add(out.len() as u64, Ordering::Relaxed);
+        self.events.push(0, What::Evicted { count: out.len() as u32 }, 0, 0);
         self.retire_all(&mut inner, &out);
     }
 

@@ -11,6 +11,7 @@ use crate::cache::code::{Code, CodeMap};
 use crate::ir::Opcode;
 use crate::ir::op::CallSite;
 use crate::mem::{PAGE_MASK, PAGE_SIZE};
+use crate::tier::events::What;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -31,7 +32,8 @@ impl Worker {
     }
 
     /// Compiles and publishes a region that begins with the job's block.
-    pub fn compile(&mut self, job: &Job) {
+    /// `waiting`: how many others wait.
+    pub fn compile(&mut self, job: &Job, waiting: usize) {
         let head = &job.code;
         if head.is_dead() || head.second_page.is_some() {
             return;
@@ -53,11 +55,14 @@ impl Worker {
             region.blocks.iter().map(|b| self.code.find(page | at(b.offset), key)).collect();
         let made = tier2.compile(&region);
         let counts = &translations.counts;
-        counts.compile_ns[1].fetch_add(begin.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        let ns = begin.elapsed().as_nanos() as u64;
+        counts.compile_ns[1].fetch_add(ns, Ordering::Relaxed);
         match (made, parts) {
             // The blocks must be those that were compiled: a page may have been written and lifted anew meanwhile.
             (Ok(emitted), Some(parts)) if region.blocks.iter().zip(&parts).all(|(b, p)| b.ops == p.ops) => {
-                if !translations.install(Tier::Two, parts, &emitted, i32::MAX) {
+                if translations.install(Tier::Two, parts, &emitted, i32::MAX) {
+                    translations.events.push(head.pa, What::Tier2 { insns: region.insns() }, waiting, ns);
+                } else {
                     head.ask_again();
                 }
             }
@@ -65,6 +70,7 @@ impl Worker {
             (Err(e), _) => {
                 tracing::debug!("the region at {:#x} stays in tier 1: {e}", head.pa);
                 counts.failed[1].fetch_add(1, Ordering::Relaxed);
+                translations.events.push(head.pa, What::Failed { tier: 2 }, waiting, ns);
             }
         }
     }

@@ -1,0 +1,155 @@
+//! When code is compiled: the policy of the tiers.
+//!
+//! A compile pays if what it saves in the time to come is more than it costs. What is to come is guessed from the block's heat:
+//! it will run for as long again as it has been. Costs are measured on this machine, in this run.
+
+/// What compiling by a tier has cost so far.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Cost {
+    /// Nanoseconds spent.
+    pub ns: u64,
+    /// Guest instructions compiled.
+    pub insns: u64,
+}
+
+impl Cost {
+    /// Nanoseconds per guest instruction; `first` until enough was compiled to tell.
+    pub fn per_insn(self, first: f64) -> f64 {
+        if self.insns < 200 { first } else { self.ns as f64 / self.insns as f64 }
+    }
+}
+
+/// A block whose counter in tier 1 ran out.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask {
+    /// Its guest instructions.
+    pub insns: u32,
+    /// Its heat in runs, see [`super::heat`].
+    pub heat: f64,
+    /// Regions that wait for a compiler.
+    pub queued: usize,
+    /// What tier 2 has cost.
+    pub cost: Cost,
+}
+
+/// What is done with it.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Verdict {
+    /// Compile; this much is expected to be saved, in ns.
+    Promote {
+        /// Estimated saving less cost.
+        saving_ns: f64,
+    },
+    /// Ask again after this many more runs.
+    Wait {
+        /// Runs.
+        runs: u32,
+    },
+}
+
+/// Decides when blocks climb.
+pub trait Policy: Send + Sync {
+    /// Runs in the interpreter before tier 1 compiles a block of `insns` instructions.
+    fn tier1_runs(&self, insns: u32) -> u32;
+    /// Runs in tier 1 before a block asks for tier 2 for the first time.
+    fn tier2_runs(&self, insns: u32) -> u32;
+    /// What to do with a block that asks.
+    fn decide(&self, ask: &Ask) -> Verdict;
+}
+
+/// Guest instructions that a region round a block has, typically.
+const REGION: f64 = 40.0;
+/// What tier 2 costs per guest instruction before it was measured (DESIGN.md: 14 to 18 us).
+const TIER2_NS: f64 = 18_000.0;
+/// What tier 2 saves per guest instruction against tier 1, in ns: kernels run a third to a half faster.
+const GAIN_NS: f64 = 0.12;
+/// Heat is a memory of two seconds; what pays within ten is worth it.
+const HORIZON: f64 = 5.0;
+
+/// Thresholds that follow block length, queue length and measured cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Adaptive {
+    /// Runs in the interpreter before tier 1.
+    pub tier1_runs: u32,
+    /// Runs in tier 1 before a block of ten instructions asks for tier 2.
+    pub tier2_runs: u32,
+}
+
+impl Policy for Adaptive {
+    fn tier1_runs(&self, _insns: u32) -> u32 {
+        // Cost and gain both grow with the length.
+        self.tier1_runs
+    }
+
+    fn tier2_runs(&self, insns: u32) -> u32 {
+        // Short blocks are part of a larger region: they may wait a little longer, long ones less.
+        let scaled = self.tier2_runs as u64 * 10 / insns.clamp(4, 40) as u64;
+        scaled.min(i32::MAX as u64 / 2) as u32
+    }
+
+    fn decide(&self, ask: &Ask) -> Verdict {
+        let region = REGION.max(ask.insns as f64);
+        let cost = region * ask.cost.per_insn(TIER2_NS);
+        // A longer queue means that compiling comes later and costs others their turn.
+        let cost = cost * (1.0 + ask.queued as f64 / 32.0);
+        let saving_ns = ask.heat * HORIZON * region.min(2.0 * ask.insns as f64) * GAIN_NS - cost;
+        if saving_ns > 0.0 {
+            return Verdict::Promote { saving_ns };
+        }
+        Verdict::Wait { runs: self.tier2_runs(ask.insns).saturating_mul(2).max(64) }
+    }
+}
+
+/// Compiles by tier 1 at once, by tier 2 after a fixed number of runs (modes tier 1 and tier 2).
+#[derive(Clone, Copy, Debug)]
+pub struct Eager {
+    /// Runs in tier 1 before tier 2.
+    pub tier2_runs: u32,
+}
+
+impl Policy for Eager {
+    fn tier1_runs(&self, _insns: u32) -> u32 {
+        0
+    }
+    fn tier2_runs(&self, _insns: u32) -> u32 {
+        self.tier2_runs
+    }
+    fn decide(&self, _ask: &Ask) -> Verdict {
+        Verdict::Promote { saving_ns: 0.0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: Adaptive = Adaptive { tier1_runs: 24, tier2_runs: 4000 };
+
+    fn ask(heat: f64) -> Ask {
+        Ask { insns: 10, heat, queued: 0, cost: Cost::default() }
+    }
+
+    #[test]
+    fn only_what_saves_more_than_it_costs_is_promoted() {
+        assert!(matches!(POLICY.decide(&ask(1e6)), Verdict::Promote { saving_ns } if saving_ns > 0.0));
+        assert!(matches!(POLICY.decide(&ask(100.0)), Verdict::Wait { runs } if runs > 0));
+    }
+
+    #[test]
+    fn a_full_queue_and_dear_compiles_raise_the_bar() {
+        let least = |queued, ns| {
+            let cost = Cost { ns, insns: 1000 };
+            (0..40).map(|n| 1.5f64.powi(n)).find(|&heat| {
+                matches!(POLICY.decide(&Ask { queued, cost, ..ask(heat) }), Verdict::Promote { .. })
+            })
+        };
+        let easy = least(0, 10_000_000);
+        assert!(easy.is_some() && easy < least(200, 10_000_000) && easy < least(0, 100_000_000));
+    }
+
+    #[test]
+    fn long_blocks_ask_sooner() {
+        assert!(POLICY.tier2_runs(40) < POLICY.tier2_runs(10));
+        assert!(POLICY.tier2_runs(10) < POLICY.tier2_runs(1));
+    }
+}
