@@ -19,10 +19,10 @@ pub const TEMPS: Reg = 64;
 
 /// Helpers that read and write in every way that a declaration can say.
 pub const HELPERS: &[HelperDesc] = &[
-    HelperDesc { name: "csr", reads: &[], writes: &[], faults: true },
-    HelperDesc { name: "float.dirty", reads: &[], writes: &[], faults: false },
-    HelperDesc { name: "pair", reads: &[(10, 2)], writes: &[(12, 2)], faults: false },
-    HelperDesc { name: "all", reads: &[(0, 32)], writes: &[(1, 31)], faults: true },
+    HelperDesc { name: "csr", reads: &[], writes: &[], faults: true, changes_key: false },
+    HelperDesc { name: "float.dirty", reads: &[], writes: &[], faults: false, changes_key: true },
+    HelperDesc { name: "pair", reads: &[(10, 2)], writes: &[(12, 2)], faults: false, changes_key: false },
+    HelperDesc { name: "all", reads: &[(0, 32)], writes: &[(1, 31)], faults: true, changes_key: false },
 ];
 
 /// The declaration of a helper.
