@@ -18,7 +18,8 @@ macro_rules! helpers {
             /// The declarations by number.
             pub const DESC: &'static [HelperDesc] = &[ $( HelperDesc {
                 name: $text, reads: $reads, writes: $writes, faults: $faults,
-                changes_key: matches!(Helper::$name, Helper::FloatDirty),
+                // Writing float flags makes the float state dirty too.
+                changes_key: matches!(Helper::$name, Helper::FloatDirty | Helper::Csr),
             }, )* ];
 
             /// The helper with this number.
