@@ -1,5 +1,6 @@
 //! x86-64: entry thunks and the tier 1 emitter.
 
+pub mod buffer;
 pub mod thunks;
 
 pub use thunks::{enter, fcr, fcr_flags, gone, thunks};
