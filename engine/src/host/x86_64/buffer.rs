@@ -37,8 +37,18 @@ impl Part {
         self.len += N;
     }
 
+    /// The low `n` bytes of `word`; at most eight bytes of slack behind them are touched.
+    #[inline(always)]
+    fn put(&mut self, word: u64, n: usize) {
+        if let Some(to) = self.bytes.get_mut(self.len..self.len + 8) {
+            to.copy_from_slice(&word.to_le_bytes());
+        }
+        self.len += n;
+    }
+
     fn contents(&self) -> Option<&[u8]> {
-        self.bytes.get(..self.len)
+        // What did not fit with its slack was dropped.
+        self.bytes.get(..self.len + 8).map(|b| &b[..self.len])
     }
 }
 
@@ -143,6 +153,12 @@ impl Buffer {
                 label
             }
         }
+    }
+
+    /// Appends the low `n` bytes of `word`.
+    #[inline(always)]
+    pub fn put(&mut self, word: u64, n: usize) {
+        self.now.put(word, n);
     }
 
     /// Where the next byte goes; turn it into an offset with [`Buffer::resolve`] when all is emitted.

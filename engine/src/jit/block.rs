@@ -1,0 +1,39 @@
+//! What a block compiler gets, and how it says no.
+
+use crate::ir::{Boundary, Op, Reg};
+use thiserror::Error;
+
+/// A block to compile. The ops have passed the verifier's rules: one terminator, the last.
+#[derive(Clone, Copy, Debug)]
+pub struct BlockInput<'a> {
+    /// The ops.
+    pub ops: &'a [Op],
+    /// One entry per guest instruction.
+    pub bounds: &'a [Boundary],
+    /// Offset of the block in its guest page.
+    pub page_offset: u16,
+    /// Whether the block lies in one guest page; only then may its exits be linked directly.
+    pub one_page: bool,
+    /// Whether plain misaligned accesses raise an exception.
+    pub traps_misaligned: bool,
+    /// Count heat and taken exits in the record.
+    pub profile: bool,
+    /// The word that always reads as zero and is never written.
+    pub zero: Option<Reg>,
+    /// The first temporary; temporaries are dead at the block's end.
+    pub temps: Reg,
+}
+
+/// Why a block was not compiled. It stays in the tier below.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum Failed {
+    /// Too many ops or instructions, or more code than the buffer holds.
+    #[error("the block is too long")]
+    TooLong,
+    /// The block breaks the verifier's rules.
+    #[error("the block is malformed")]
+    Malformed,
+    /// A mistake in the compiler, found before the code was used.
+    #[error("the compiler emitted code that cannot be finished")]
+    Internal,
+}
