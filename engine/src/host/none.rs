@@ -3,6 +3,19 @@
 use crate::exec::core::Core;
 use crate::guest::Guest;
 use crate::jit::abi::{Exit, Thunks};
+use crate::jit::block::{BlockInput, Failed};
+use crate::jit::emitted::Emitted;
+
+/// Compiles nothing.
+#[derive(Default)]
+pub struct Tier1;
+
+impl Tier1 {
+    /// Never called, because nothing is compiled.
+    pub fn compile(&mut self, _input: &BlockInput<'_>) -> Result<Emitted, Failed> {
+        Err(Failed::Internal)
+    }
+}
 
 /// Whether code can be compiled for this host.
 pub const COMPILES: bool = false;

@@ -1,36 +1,39 @@
-//! What tier 1 gets: one block, and what it may assume.
+//! What a block compiler gets, and how it says no.
 
-use crate::ir::op::Reg;
-use crate::ir::{Boundary, Op};
+use crate::ir::{Boundary, Op, Reg};
+use thiserror::Error;
 
-/// A block to compile.
+/// A block to compile. The ops have passed the verifier's rules: one terminator, the last.
 #[derive(Clone, Copy, Debug)]
 pub struct BlockInput<'a> {
-    /// Its ops.
+    /// The ops.
     pub ops: &'a [Op],
-    /// Its guest instructions.
+    /// One entry per guest instruction.
     pub bounds: &'a [Boundary],
-    /// Where in its guest page it begins.
+    /// Offset of the block in its guest page.
     pub page_offset: u16,
-    /// Whether all of it lies in that page. If not it gets no link slots.
+    /// Whether the block lies in one guest page; only then may its exits be linked directly.
     pub one_page: bool,
-    /// Misaligned accesses raise an exception.
+    /// Whether plain misaligned accesses raise an exception.
     pub traps_misaligned: bool,
-    /// Count runs and branches taken.
+    /// Count heat and taken exits in the record.
     pub profile: bool,
-    /// A guest word that is always zero.
+    /// The word that always reads as zero and is never written.
     pub zero: Option<Reg>,
-    /// The first temporary word: dead at the block's end.
+    /// The first temporary; temporaries are dead at the block's end.
     pub temps: Reg,
 }
 
-/// Why a block stays in the interpreter.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+/// Why a block was not compiled. It stays in the tier below.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 pub enum Failed {
-    /// Its code would be too long for short offsets.
-    #[error("the block is too long to compile")]
+    /// Too many ops or instructions, or more code than the buffer holds.
+    #[error("the block is too long")]
     TooLong,
-    /// The block has no terminator.
-    #[error("the block does not end")]
-    NoEnd,
+    /// The block breaks the verifier's rules.
+    #[error("the block is malformed")]
+    Malformed,
+    /// A mistake in the compiler, found before the code was used.
+    #[error("the compiler emitted code that cannot be finished")]
+    Internal,
 }

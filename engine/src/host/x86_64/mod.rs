@@ -1,7 +1,11 @@
 //! x86-64: entry thunks and the tier 1 emitter.
 
+pub(crate) mod asm;
+pub mod buffer;
+pub mod emit;
 pub mod thunks;
 
+pub use emit::Tier1;
 pub use thunks::{enter, fcr, fcr_flags, gone, thunks};
 
 /// Whether code can be compiled for this host.

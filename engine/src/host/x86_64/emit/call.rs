@@ -1,0 +1,73 @@
+//! What the emitter leaves to Rust: helpers, and ops by the interpreter's meaning.
+
+use super::*;
+
+impl Tier1 {
+    /// A helper. It sees and may change all guest words.
+    pub(super) fn call(&mut self, op: &Op) {
+        self.flush();
+        self.flush_sources(op);
+        self.call_op(op);
+        if op.ends() {
+            // Does not come back.
+            x64!(self; ud2);
+            return;
+        }
+        self.cache.forget_guest();
+        self.cache.forget(op.a);
+    }
+
+    /// An op that cannot fault, as the interpreter does it.
+    pub(super) fn by_interpreter(&mut self, op: &Op) {
+        self.flush_sources(op);
+        self.call_op(op);
+        self.cache.forget(op.a);
+    }
+
+    /// AMO, LR, SC, CAS: the state must be whole where they fault.
+    pub(super) fn atomic(&mut self, op: &Op) {
+        self.flush();
+        self.by_interpreter(op);
+    }
+
+    /// A float op. They work on the words in the state.
+    pub(super) fn float(&mut self, op: &Op) {
+        self.by_interpreter(op);
+    }
+
+    /// Brings the state's copies of the operands up to date.
+    pub(super) fn flush_sources(&mut self, op: &Op) {
+        let fields = op.code.fields();
+        let next = self.now.next;
+        let sources = [
+            (fields.b, op.b, next.b),
+            (fields.c, op.c, next.c),
+            (fields.d, op.reg_d(), next.d),
+            (fields.reads_a, op.a, next.a),
+        ];
+        for (used, word, next) in sources {
+            if used {
+                self.flush_word(word);
+                self.cache.read(word, next);
+            }
+        }
+    }
+
+    /// Calls the thunk for `op`.
+    fn call_op(&mut self, op: &Op) {
+        x64!(self; lea rax, [rip + 0]);
+        self.constants.push((self.buf.position() - 4, *op));
+        self.describe(0);
+        x64!(self; call QWORD [DWORD r15 + disp!(thunks.op)]);
+    }
+
+    /// TSO keeps everything in order but a store before a load (unprivileged spec, appendix "RVWMO", table of mappings to
+    /// TSO). A locked operation on the stack orders those and costs less than `mfence`.
+    pub(super) fn fence(&mut self, op: &Op) {
+        const WRITES: u32 = 0b0101 << 4;
+        const READS: u32 = 0b1010;
+        if op.aux & WRITES != 0 && op.aux & READS != 0 {
+            x64!(self; lock or DWORD [BYTE rsp - 8], BYTE 0);
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! The block's head, and how it is left.
+
+use super::*;
+use crate::cache::jump::ENTRIES;
+use crate::exec::core::JumpEntry;
+use crate::jit::abi::Exit;
+use crate::jit::record::{HEAT, TAKEN, link_offset};
+use crate::mem::PAGE_SIZE;
+use std::mem::offset_of;
+
+impl Tier1 {
+    /// Heat, budget, poll.
+    pub(super) fn head(&mut self) {
+        let head = self.buf.label();
+        self.block.head = Some(head);
+        x64!(self; =>head);
+        if self.block.profile {
+            self.count_heat();
+        }
+        self.charge();
+    }
+
+    fn count_heat(&mut self) {
+        let hot = self.buf.label();
+        x64!(self; dec DWORD [rip + 0]);
+        self.record(HEAT);
+        self.buf.jcc(Cond::S, hot);
+        self.buf.cold();
+        x64!(self; =>hot ; lea rax, [rip + 0]);
+        // Records are aligned: the kind of exit goes into the low bits of the address.
+        self.record(Exit::HOT as i32);
+        self.leave();
+        self.buf.hot();
+    }
+
+    /// Takes the block's instructions from the budget.
+    fn charge(&mut self) {
+        let poll = self.buf.label();
+        let insns = self.block.insns as i32;
+        x64!(self; sub rsi, DWORD insns ; mov rax, [DWORD r15 + disp!(limit)] ; cmp rsi, [rax]);
+        self.buf.jcc(Cond::L, poll);
+        self.buf.cold();
+        x64!(self; =>poll ; add rsi, DWORD insns);
+        self.leave_with(Exit::POLL);
+        self.buf.hot();
+    }
+
+    /// Leaves at rdi with the word in rax.
+    fn leave(&mut self) {
+        x64!(self; jmp QWORD [DWORD r15 + disp!(thunks.leave)]);
+    }
+
+    fn leave_with(&mut self, kind: u64) {
+        x64!(self; mov eax, DWORD kind as i32);
+        self.leave();
+    }
+
+    pub(super) fn branch(&mut self, op: &Op) {
+        let cond = match op.code {
+            Opcode::BrEq => Cond::E,
+            Opcode::BrNe => Cond::NE,
+            Opcode::BrLt => Cond::L,
+            Opcode::BrGe => Cond::GE,
+            Opcode::BrLtu => Cond::B,
+            _ => Cond::AE,
+        };
+        let (b, c) = self.sources(op);
+        self.flush();
+        let taken = self.buf.label();
+        let cond = self.compare(cond, b, c);
+        self.buf.jcc(cond, taken);
+        self.go(0, i64::from(op.aux));
+        x64!(self; =>taken);
+        if self.block.profile {
+            x64!(self; inc DWORD [rip + 0]);
+            self.record(TAKEN);
+        }
+        self.go(1, op.imm);
+    }
+
+    pub(super) fn jump(&mut self, op: &Op) {
+        if op.a != SINK {
+            self.buf.lea(RAX, RDI, op.aux as i32);
+            self.cache.forget(op.a);
+            self.buf.store_word(op.a, RAX);
+        }
+        self.flush();
+        if self.block.profile {
+            x64!(self; inc DWORD [rip + 0]);
+            self.record(TAKEN);
+        }
+        self.go(1, op.imm);
+    }
+
+    pub(super) fn exit(&mut self, op: &Op) {
+        self.flush();
+        self.go(0, op.imm);
+    }
+
+    pub(super) fn jump_reg(&mut self, op: &Op) {
+        let b = self.source(op.b, self.now.next.b);
+        match b {
+            Src::Host(h) => self.offset(RAX, h, op.imm),
+            _ => {
+                self.set(RAX, b);
+                self.alu_imm(Alu::Add, RAX, op.imm);
+            }
+        }
+        self.buf.alu_imm(Alu::And, RAX, -2);
+        if op.a != SINK {
+            self.buf.lea(RCX, RDI, op.aux as i32);
+            self.cache.forget(op.a);
+            self.buf.store_word(op.a, RCX);
+        }
+        self.flush();
+        self.buf.mov(RDI, RAX);
+        self.probe();
+    }
+
+    /// Goes on at `offset` from the block's pc by exit `n`.
+    fn go(&mut self, n: usize, offset: i64) {
+        if self.is_linkable(offset) {
+            if offset == 0
+                && let Some(head) = self.block.head
+            {
+                x64!(self; jmp =>head);
+                return;
+            }
+            self.buf.lea(RDI, RDI, offset as i32);
+            x64!(self; jmp QWORD [rip + 0]);
+            self.record(link_offset(n));
+            self.stubs[n] = Some(self.buf.label());
+            return;
+        }
+        match i32::try_from(offset) {
+            Ok(offset) => self.buf.lea(RDI, RDI, offset),
+            Err(_) => {
+                self.buf.mov_imm(RAX, offset);
+                self.buf.alu(Alu::Add, RDI, RAX);
+            }
+        }
+        self.probe();
+    }
+
+    /// Whether an exit stays in the page.
+    fn is_linkable(&self, offset: i64) -> bool {
+        let target = i64::from(self.block.page_offset).wrapping_add(offset);
+        self.block.one_page && (0..PAGE_SIZE as i64).contains(&target)
+    }
+
+    /// The cold stubs of the links that were used.
+    pub(super) fn link_stubs(&mut self) {
+        self.buf.cold();
+        for n in 0..self.stubs.len() {
+            let Some(stub) = self.stubs[n] else { continue };
+            x64!(self; =>stub ; lea rax, [rip + 0]);
+            self.record(link_offset(n));
+            self.leave();
+        }
+        self.buf.hot();
+    }
+
+    /// Goes on at rdi if the jump cache knows it.
+    fn probe(&mut self) {
+        const ENTRY: i32 = size_of::<JumpEntry>().trailing_zeros() as i32;
+        const MASK: i32 = (ENTRIES as i32 - 1) << 1;
+        const _: () = assert!(offset_of!(JumpEntry, pc) == 0);
+        let miss = self.buf.label();
+        // The index is (pc >> 1 ^ pc >> 13) & (ENTRIES - 1), here twice that.
+        x64!(self
+            ; mov eax, edi
+            ; shr eax, 12
+            ; xor eax, edi
+            ; and eax, DWORD MASK
+            ; shl eax, BYTE (ENTRY - 1) as i8
+            ; add rax, [DWORD r15 + disp!(jumps)]
+            ; mov rcx, [DWORD r15 + disp!(tag)]
+            ; cmp rdi, [rax]
+            ; jne =>miss
+            ; cmp rcx, [BYTE rax + offset_of!(JumpEntry, tag) as i8]
+            ; jne =>miss
+            ; mov rax, [BYTE rax + offset_of!(JumpEntry, record) as i8]
+            ; inc QWORD [DWORD r15 + disp!(jump_hits)]
+            ; jmp QWORD [rax]
+        );
+        self.buf.cold();
+        x64!(self; =>miss);
+        self.leave_with(Exit::LOOKUP);
+        self.buf.hot();
+    }
+}

@@ -1,0 +1,154 @@
+//! Heads, links, jump-cache probes, polls.
+
+use super::*;
+use crate::cache::jump::ENTRIES;
+use crate::exec::core::JumpEntry;
+use crate::ir::{Op, Opcode};
+use crate::jit::block::Failed;
+use machine::{DATA, Setup};
+use pure::block_of;
+use std::sync::atomic::Ordering;
+
+fn start(pair: &mut Pair, regs: &[u64; 64], setup: &Setup) {
+    pair.reset(regs, &vec![0; DATA], setup);
+}
+
+fn branch(imm: i64) -> Block {
+    let mut block = block_of(vec![Op::rri(Opcode::AddI, 5, 5, -1), Op { imm, aux: 8, ..Op::rrr(Opcode::BrNe, 0, 5, 0) }]);
+    block.bytes = 8;
+    block
+}
+
+#[test]
+fn a_branch_leaves_by_its_links() {
+    let mut pair = Pair::new();
+    let setup = Setup::default();
+    for (value, left, pc) in [(1, Left::Exit(0), 8), (2, Left::Exit(1), 0x100)] {
+        let mut regs = [0; 64];
+        regs[5] = value;
+        start(&mut pair, &regs, &setup);
+        let end = pair.run(&branch(0x100), &setup);
+        assert_eq!((end.left, end.pc, end.budget, end.regs[5]), (left, setup.pc + pc, 998, value - 1));
+    }
+}
+
+#[test]
+fn a_linked_exit_goes_on_there() {
+    let mut pair = Pair::new();
+    let setup = Setup { budget: 9, ..Setup::default() };
+    let mut regs = [0; 64];
+    regs[5] = 100;
+    start(&mut pair, &regs, &setup);
+    let emitted = pair.compiler.compile(&machine::input(&branch(0x100), &setup)).expect("compiled");
+    let entry = pair.arena.load(&emitted, i32::MAX);
+    // To itself, which takes it for the block at the target.
+    pair.arena.link(1).store(entry, Ordering::Relaxed);
+    let end = pair.enter(entry);
+    assert_eq!((end.left, end.pc, end.budget, end.regs[5]), (Left::Poll, setup.pc + 0x400, 1, 96));
+}
+
+#[test]
+fn exits_to_other_pages_ask_the_jump_cache() {
+    let mut pair = Pair::new();
+    for (one_page, imm) in [(true, 0x1000), (true, -0x1000), (true, 1 << 32), (false, 0x100)] {
+        let setup = Setup { one_page, ..Setup::default() };
+        let mut regs = [0; 64];
+        regs[5] = 2;
+        start(&mut pair, &regs, &setup);
+        let end = pair.run(&branch(imm), &setup);
+        assert_eq!((end.left, end.pc), (Left::Lookup, setup.pc.wrapping_add(imm as u64)));
+    }
+}
+
+#[test]
+fn the_jump_cache_answers_if_pc_and_tag_match() {
+    let mut pair = Pair::new();
+    let setup = Setup::default();
+    let target = 0xffff_ffff_8123_4566u64;
+    let jump = block_of(vec![Op { imm: 3, aux: 4, ..Op::rri(Opcode::JumpReg, 1, 5, 3) }]);
+    pair.tested.refresh_tag();
+    let tag = pair.tested.tag;
+    let slot = ((target >> 1) ^ (target >> 13)) as usize & (ENTRIES - 1);
+    let record = pair.arena.record() as *const _ as u64;
+    for (pc, tag, hits) in [(target, tag, true), (target + 2, tag, false), (target, tag + 1, false)] {
+        pair.jumps[slot] = JumpEntry { pc, tag, record };
+        let mut regs = [0; 64];
+        regs[5] = target - 2;
+        start(&mut pair, &regs, &setup);
+        let before = pair.tested.jump_hits;
+        pair.tested.budget = 1;
+        // On a hit it goes to the record's entry: itself again, which polls.
+        let end = pair.run(&jump, &setup);
+        let left = if hits { Left::Poll } else { Left::Lookup };
+        assert_eq!((end.left, end.pc, end.regs[1]), (left, target, setup.pc + 4));
+        assert_eq!(pair.tested.jump_hits - before, u64::from(hits));
+    }
+}
+
+#[test]
+fn a_jump_reads_its_base_before_it_links() {
+    let mut pair = Pair::new();
+    let setup = Setup::default();
+    for link in [5, 1] {
+        let jump = block_of(vec![
+            Op::rri(Opcode::AddI, 5, 5, 16),
+            Op { aux: 8, ..Op::rri(Opcode::JumpReg, link, 5, 0) },
+        ]);
+        let mut regs = [0; 64];
+        regs[5] = 0x8000_0001;
+        pair.compare(&jump, &regs, &vec![0; DATA], &setup).expect("equal");
+        assert_eq!(pair.tested.pc, 0x8000_0010);
+    }
+}
+
+#[test]
+fn a_loop_runs_until_its_budget_is_used_up() {
+    let mut pair = Pair::new();
+    let setup = Setup { budget: 101, ..Setup::default() };
+    let mut regs = [0; 64];
+    regs[5] = 1000;
+    start(&mut pair, &regs, &setup);
+    let end = pair.run(&branch(0), &setup);
+    assert_eq!((end.left, end.pc, end.budget, end.regs[5]), (Left::Poll, setup.pc, 1, 950));
+}
+
+#[test]
+fn attention_stops_a_block_before_it_starts() {
+    let mut pair = Pair::new();
+    let setup = Setup::default();
+    start(&mut pair, &[0; 64], &setup);
+    pair.tested.hart.lines.kick();
+    let end = pair.run(&branch(0x100), &setup);
+    assert_eq!((end.left, end.pc, end.budget, end.regs[5]), (Left::Poll, setup.pc, 1000, 0));
+}
+
+#[test]
+fn heat_runs_out_at_the_head_with_nothing_charged() {
+    let mut pair = Pair::new();
+    let setup = Setup { profile: true, ..Setup::default() };
+    let mut regs = [0; 64];
+    regs[5] = 1000;
+    start(&mut pair, &regs, &setup);
+    let emitted = pair.compiler.compile(&machine::input(&branch(0), &setup)).expect("compiled");
+    let entry = pair.arena.load(&emitted, 10);
+    let end = pair.enter(entry);
+    assert_eq!((end.left, end.pc, end.budget, end.regs[5]), (Left::Hot, setup.pc, 980, 990));
+    assert_eq!(pair.arena.taken(), 10);
+    assert_eq!(pair.arena.heat().load(Ordering::Relaxed), -1);
+}
+
+#[test]
+fn malformed_blocks_are_refused() {
+    let mut compiler = Tier1::default();
+    let setup = Setup::default();
+    let mut compile = |block: &Block| compiler.compile(&machine::input(block, &setup));
+    assert_eq!(compile(&Block::default()), Err(Failed::Malformed));
+    let mut block = block_of(vec![Op::new(Opcode::Exit)]);
+    block.ops.push(Op::new(Opcode::Li));
+    assert_eq!(compile(&block), Err(Failed::Malformed));
+    assert_eq!(compile(&block_of(vec![Op::new(Opcode::Li); 256])), Err(Failed::TooLong));
+    let mut block = block_of(vec![Op::rrr(Opcode::AmoAdd, 5, 6, 7)]);
+    block.ops = vec![block.ops[0]; 9000];
+    block.ops.push(Op::new(Opcode::Exit));
+    assert_eq!(compile(&block), Err(Failed::TooLong));
+}

@@ -1,0 +1,213 @@
+//! Two equal harts: one runs a block by the interpreter, the other compiled.
+
+use super::*;
+use crate::cache::code::Code;
+use crate::cache::jump::ENTRIES;
+use crate::exec::core::JumpEntry;
+use crate::exec::cpu::Cpu;
+use crate::guest::Guest;
+use crate::guest::riscv::{Riscv, TEMPS};
+use crate::interp::Leave;
+use crate::jit::block::BlockInput;
+
+/// Bytes at the start of RAM that blocks work on and that are compared.
+pub const DATA: usize = 4 * 4096;
+
+/// Why a run ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Left {
+    /// By a direct exit.
+    Exit(usize),
+    /// Indirectly, or directly where the jump cache must be asked.
+    Lookup,
+    Dispatch,
+    Flow,
+    Poll,
+    Hot,
+}
+
+/// All that must be equal afterwards.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Outcome {
+    pub left: Left,
+    pub pc: u64,
+    pub budget: i64,
+    pub retired: u64,
+    pub regs: Vec<u64>,
+    pub flags: u8,
+    pub reservation: Option<crate::exec::cpu::Reservation>,
+    pub ext: <Riscv as Guest>::Ext,
+    pub memory: Vec<u8>,
+}
+
+/// How a block is placed and run.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup {
+    pub pc: u64,
+    pub budget: i64,
+    pub one_page: bool,
+    pub profile: bool,
+    pub traps_misaligned: bool,
+    pub rm: u8,
+}
+
+impl Default for Setup {
+    fn default() -> Setup {
+        Setup {
+            pc: 0x1_2340_0800,
+            budget: 1000,
+            one_page: true,
+            profile: false,
+            traps_misaligned: false,
+            rm: 0,
+        }
+    }
+}
+
+pub struct Pair {
+    pub oracle: Box<Cpu<Riscv>>,
+    pub tested: Box<Cpu<Riscv>>,
+    pub arena: Arena,
+    pub compiler: Tier1,
+    pub jumps: Vec<JumpEntry>,
+}
+
+pub fn input<'a>(block: &'a Block, setup: &Setup) -> BlockInput<'a> {
+    BlockInput {
+        ops: &block.ops,
+        bounds: &block.bounds,
+        page_offset: (setup.pc & 0xfff) as u16,
+        one_page: setup.one_page,
+        traps_misaligned: setup.traps_misaligned,
+        profile: setup.profile,
+        zero: Some(0),
+        temps: TEMPS,
+    }
+}
+
+impl Pair {
+    pub fn new() -> Pair {
+        Pair::of(hart)
+    }
+
+    pub fn of(make: impl Fn() -> Box<Cpu<Riscv>>) -> Pair {
+        let mut jumps = vec![JumpEntry { pc: 1, tag: 0, record: 0 }; ENTRIES];
+        let (oracle, mut tested) = (make(), make());
+        tested.jumps = jumps.as_mut_ptr();
+        Pair { oracle, tested, arena: Arena::new(), compiler: Tier1::default(), jumps }
+    }
+
+    /// Both harts with these registers, this memory, nothing else left over.
+    pub fn reset(&mut self, regs: &[u64; 64], memory: &[u8], setup: &Setup) {
+        let fresh = <Riscv as Guest>::reset(&self.oracle.shared.model, 0);
+        for cpu in [&mut self.oracle, &mut self.tested] {
+            assert!(cpu.shared.memory.load(RAM, memory));
+            cpu.regs[..64].copy_from_slice(regs);
+            cpu.reservation = None;
+            cpu.fenv = crate::exec::cpu::FloatEnv { flags: 0, rm: setup.rm };
+            (cpu.pc, cpu.budget, cpu.retired_base) = (setup.pc, setup.budget, 0);
+            (cpu.slice, cpu.insn_pc, cpu.unretired) = (setup.budget, 0, 0);
+            let _ = &fresh;
+        }
+    }
+
+    fn outcome(cpu: &Cpu<Riscv>, left: Left) -> Outcome {
+        let mut memory = vec![0; DATA];
+        assert!(cpu.shared.memory.read_bytes(RAM, &mut memory));
+        Outcome {
+            left,
+            pc: cpu.pc,
+            budget: cpu.budget,
+            retired: cpu.instret(),
+            regs: cpu.regs[..TEMPS as usize].to_vec(),
+            flags: cpu.fenv.flags,
+            reservation: cpu.reservation,
+            ext: cpu.ext.clone(),
+            memory,
+        }
+    }
+
+    /// Runs the block by the interpreter: again and again while it jumps to itself.
+    pub fn interpret(&mut self, block: &Block, setup: &Setup) -> Outcome {
+        let cpu = &mut *self.oracle;
+        let code = Code::new(block.clone(), RAM, None, 0);
+        loop {
+            if cpu.budget < i64::from(code.insns) {
+                return Self::outcome(cpu, Left::Poll);
+            }
+            cpu.budget -= i64::from(code.insns);
+            let left = interp::run(cpu, &code, setup.pc);
+            let in_page = setup.one_page && cpu.pc & !0xfff == setup.pc & !0xfff;
+            let left = match left {
+                Leave::Exit(_) if in_page && cpu.pc == setup.pc => continue,
+                Leave::Exit(n) if in_page => Left::Exit(n),
+                Leave::Exit(_) | Leave::Indirect => Left::Lookup,
+                Leave::Dispatch => Left::Dispatch,
+                Leave::Flow(_) => Left::Flow,
+            };
+            return Self::outcome(cpu, left);
+        }
+    }
+
+    /// Runs it compiled.
+    pub fn run(&mut self, block: &Block, setup: &Setup) -> Outcome {
+        let emitted = self.compiler.compile(&input(block, setup)).expect("compiled");
+        let entry = self.arena.load(&emitted, i32::MAX);
+        self.enter(entry)
+    }
+
+    pub fn enter(&mut self, entry: u64) -> Outcome {
+        let cpu = &mut *self.tested;
+        cpu.refresh_tag();
+        cpu.guest_fcr = host::fcr(cpu.fenv.rm);
+        // SAFETY: the hart is ours, the code was made by the contract and stays in the arena.
+        let exit = unsafe { host::enter(&raw mut cpu.core, entry) };
+        cpu.merge_float_flags();
+        let left = match exit.kind() {
+            Exit::LINK => Left::Exit(self.arena.slot_at(exit.address())),
+            Exit::DISPATCH => Left::Dispatch,
+            Exit::FLOW => Left::Flow,
+            Exit::POLL => Left::Poll,
+            Exit::HOT => Left::Hot,
+            Exit::LOOKUP => Left::Lookup,
+            _ => panic!("exit {exit:?}"),
+        };
+        if left == Left::Hot {
+            assert_eq!(exit.address(), self.arena.record() as *const _ as u64);
+        }
+        Self::outcome(cpu, left)
+    }
+
+    /// Both ways from the same start; the same end.
+    pub fn compare(&mut self, block: &Block, regs: &[u64; 64], memory: &[u8], setup: &Setup) -> Result<(), String> {
+        self.reset(regs, memory, setup);
+        let (tested, oracle) = (self.run(block, setup), self.interpret(block, setup));
+        if tested == oracle {
+            return Ok(());
+        }
+        Err(difference(&tested, &oracle))
+    }
+}
+
+fn difference(tested: &Outcome, oracle: &Outcome) -> String {
+    let mut text = String::new();
+    let mut note = |what: &str, t: String, o: String| {
+        if t != o {
+            text += &format!("{what}: compiled {t}, interpreted {o}\n");
+        }
+    };
+    note("left", format!("{:?}", tested.left), format!("{:?}", oracle.left));
+    note("pc", format!("{:#x}", tested.pc), format!("{:#x}", oracle.pc));
+    note("budget", tested.budget.to_string(), oracle.budget.to_string());
+    note("retired", tested.retired.to_string(), oracle.retired.to_string());
+    note("flags", tested.flags.to_string(), oracle.flags.to_string());
+    note("reservation", format!("{:?}", tested.reservation), format!("{:?}", oracle.reservation));
+    for (i, (t, o)) in tested.regs.iter().zip(&oracle.regs).enumerate() {
+        note(&format!("word {i}"), format!("{t:#x}"), format!("{o:#x}"));
+    }
+    note("ext", format!("{:?}", tested.ext), format!("{:?}", oracle.ext));
+    for (i, (t, o)) in tested.memory.iter().zip(&oracle.memory).enumerate() {
+        note(&format!("byte {i:#x}"), format!("{t:#x}"), format!("{o:#x}"));
+    }
+    text
+}

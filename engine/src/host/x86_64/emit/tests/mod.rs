@@ -1,0 +1,16 @@
+//! Compiled blocks against the interpreter.
+
+use crate::guest::riscv::testing::{RAM, hart};
+use crate::host::{self, Tier1};
+use crate::interp;
+use crate::ir::Block;
+use crate::jit::abi::Exit;
+use arena::Arena;
+use machine::{Left, Pair};
+
+mod arena;
+mod exits;
+mod machine;
+mod measure;
+mod pure;
+mod random;
