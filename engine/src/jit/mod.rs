@@ -7,4 +7,3 @@ pub mod emitted;
 pub mod queue;
 pub mod record;
 pub mod translations;
-pub mod worker;

@@ -280,7 +280,10 @@ mod tests {
             both(|b| b.alu_imm(Alu::And, d, -4096), |b| dynasm!(b ; .arch x64 ; and Rq(d), DWORD -4096));
             both(|b| b.mov_imm(d, -7), |b| dynasm!(b ; .arch x64 ; mov Rq(d), DWORD -7));
             both(|b| b.mov_imm(d, 7 << 40), |b| dynasm!(b ; .arch x64 ; mov Rq(d), QWORD 7 << 40));
-            both(|b| b.mov_imm(d, 0x8000_0000), |b| dynasm!(b ; .arch x64 ; mov Rd(d), DWORD 0x8000_0000u32 as i32));
+            both(
+                |b| b.mov_imm(d, 0x8000_0000),
+                |b| dynasm!(b ; .arch x64 ; mov Rd(d), DWORD 0x8000_0000u32 as i32),
+            );
         }
     }
 

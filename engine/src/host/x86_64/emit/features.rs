@@ -20,7 +20,8 @@ pub struct Features {
 impl Features {
     /// The baseline alone.
     #[cfg(test)]
-    pub const NONE: Features = Features { bmi1: false, bmi2: false, lzcnt: false, popcnt: false, clmul: false };
+    pub const NONE: Features =
+        Features { bmi1: false, bmi2: false, lzcnt: false, popcnt: false, clmul: false };
 }
 
 impl Default for Features {

@@ -161,12 +161,14 @@ impl Tier1 {
             field.copy_from_slice(&distance.to_le_bytes());
             code.extend_from_slice(&bytes_of(op));
         }
-        let refs = self.refs.iter().map(|&(position, offset)| RecordRef { at: self.buf.resolve(position), offset });
+        let refs =
+            self.refs.iter().map(|&(position, offset)| RecordRef { at: self.buf.resolve(position), offset });
         let refs = refs.collect();
         // A slot that no exit uses holds what the other one does.
         let links = self.stubs.iter().rposition(Option::is_some).map_or(0, |n| n + 1);
         let any = self.stubs[1].or(self.stubs[0]);
-        let stubs = self.stubs[..links].iter().filter_map(|&s| Some(self.buf.offset_of(s.or(any)?))).collect();
+        let stubs =
+            self.stubs[..links].iter().filter_map(|&s| Some(self.buf.offset_of(s.or(any)?))).collect();
         Ok(Emitted { code, refs, stubs })
     }
 
@@ -395,7 +397,12 @@ fn bytes_of(op: &Op) -> [u8; 16] {
 
 const _: () = {
     use std::mem::offset_of;
-    assert!(offset_of!(Op, code) == 0 && offset_of!(Op, a) == 1 && offset_of!(Op, b) == 2 && offset_of!(Op, c) == 3);
+    assert!(
+        offset_of!(Op, code) == 0
+            && offset_of!(Op, a) == 1
+            && offset_of!(Op, b) == 2
+            && offset_of!(Op, c) == 3
+    );
     assert!(offset_of!(Op, aux) == 4 && offset_of!(Op, imm) == 8);
 };
 

@@ -3,8 +3,8 @@
 //! The allocator asks this when it must take a register from somebody, and when it may take one over from an operand that
 //! nobody reads again.
 
-use crate::ir::regset::RegSet;
 use crate::ir::op::{Op, Opcode, Shape};
+use crate::ir::regset::RegSet;
 
 /// Index of the op that reads a value next.
 pub type Next = u16;

@@ -14,7 +14,8 @@ fn start(pair: &mut Pair, regs: &[u64; 64], setup: &Setup) {
 }
 
 fn branch(imm: i64) -> Block {
-    let mut block = block_of(vec![Op::rri(Opcode::AddI, 5, 5, -1), Op { imm, aux: 8, ..Op::rrr(Opcode::BrNe, 0, 5, 0) }]);
+    let mut block =
+        block_of(vec![Op::rri(Opcode::AddI, 5, 5, -1), Op { imm, aux: 8, ..Op::rrr(Opcode::BrNe, 0, 5, 0) }]);
     block.bytes = 8;
     block
 }

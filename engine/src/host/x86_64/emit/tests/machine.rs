@@ -179,7 +179,13 @@ impl Pair {
     }
 
     /// Both ways from the same start; the same end.
-    pub fn compare(&mut self, block: &Block, regs: &[u64; 64], memory: &[u8], setup: &Setup) -> Result<(), String> {
+    pub fn compare(
+        &mut self,
+        block: &Block,
+        regs: &[u64; 64],
+        memory: &[u8],
+        setup: &Setup,
+    ) -> Result<(), String> {
         self.reset(regs, memory, setup);
         let (tested, oracle) = (self.run(block, setup), self.interpret(block, setup));
         if tested == oracle {

@@ -123,14 +123,19 @@ fn check(pair: &mut Pair) {
                     values = (values + 1237) % (16 * 16 * 16);
                     let mut regs = [0; 64];
                     regs[5] = EDGES[(values / 7) % 16];
-                    (regs[6], regs[7], regs[8]) = (EDGES[values % 16], EDGES[values / 16 % 16], EDGES[values / 256]);
+                    (regs[6], regs[7], regs[8]) =
+                        (EDGES[values % 16], EDGES[values / 16 % 16], EDGES[values / 256]);
                     if code.text().starts_with("carry") || code.text().starts_with("ov") {
                         regs[8] &= 1;
                     }
                     pair.reset(&regs, &memory[..64], &setup);
                     let tested = pair.enter(entry);
                     let oracle = pair.interpret(&block, &setup);
-                    assert_eq!(tested.regs, oracle.regs, "{op:?} arranged {how} on {regs:x?}: {:x?}", emitted.code);
+                    assert_eq!(
+                        tested.regs, oracle.regs,
+                        "{op:?} arranged {how} on {regs:x?}: {:x?}",
+                        emitted.code
+                    );
                     assert_eq!((tested.pc, tested.budget), (oracle.pc, oracle.budget));
                 }
             }
