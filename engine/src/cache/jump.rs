@@ -9,7 +9,7 @@ use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
 /// Entries of the jump cache, a power of two.
-const ENTRIES: usize = 4096;
+pub const ENTRIES: usize = 4096;
 /// Blocks after which a hart forgets all it knows; the shared map still has them.
 const LIMIT: usize = 1 << 18;
 /// Host bytes of blocks after which it does so too: a guest that rewrites its code leaves dead ones behind.

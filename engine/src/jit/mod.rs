@@ -2,4 +2,10 @@
 
 pub mod abi;
 pub mod emitted;
+mod lower;
 pub mod record;
+pub mod region;
+pub mod tier2;
+
+#[cfg(test)]
+mod testing;

@@ -19,7 +19,7 @@ pub mod sbi;
 pub mod state;
 pub mod system;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod trap;
 
 pub use guest::Riscv;

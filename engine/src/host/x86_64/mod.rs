@@ -1,7 +1,9 @@
 //! x86-64: entry thunks and the tier 1 emitter.
 
+pub mod stub;
 pub mod thunks;
 
+pub use stub::link_stub;
 pub use thunks::{enter, fcr, fcr_flags, gone, thunks};
 
 /// Whether code can be compiled for this host.
