@@ -9,7 +9,9 @@ use crate::host::{self, Tier1};
 use crate::jit::abi::Exit;
 use crate::jit::block::BlockInput;
 use crate::jit::queue::Queue;
+use crate::jit::region::GuestRules;
 use crate::jit::translations::Tier;
+use crate::jit::worker::Worker;
 use crate::mem::PAGE_MASK;
 use crate::tier::events::What;
 use crate::tier::policy::{Adaptive, Ask, Cost, Eager, Policy, Verdict};
@@ -34,6 +36,8 @@ pub(super) struct Compiled {
     settings: Arc<Settings>,
     queue: Arc<Queue>,
     tier1: Tier1,
+    /// Compiles for tier 2 on the hart's own thread, where there are no workers.
+    own_worker: Option<Box<Worker>>,
     mode: Mode,
     policy: Box<dyn Policy>,
     /// [`Policy::tier1_runs`], asked once a slice.
@@ -53,6 +57,7 @@ impl Compiled {
             settings,
             queue,
             tier1: Tier1::default(),
+            own_worker: None,
             mode: Mode::Interpreter,
             policy: Box::new(Eager { tier2_runs: 0 }),
             tier1_runs: 0,
@@ -270,5 +275,14 @@ impl<G: Guest> Vcpu<G> {
             }
         };
         translations.set_heat(record, runs.min(i32::MAX as u32) as i32);
+        if self.compiled.settings.tuning().workers == 0 {
+            let rules = GuestRules::of::<G>(&self.cpu.shared.model);
+            let map = &self.code;
+            let worker =
+                self.compiled.own_worker.get_or_insert_with(|| Box::new(Worker::new(map.clone(), rules)));
+            while let Some(job) = self.compiled.queue.try_pop() {
+                worker.compile(&job, 0);
+            }
+        }
     }
 }

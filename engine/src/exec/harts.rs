@@ -11,7 +11,9 @@ use super::vcpu::{Stop, Vcpu};
 use crate::cache::code::CodeMap;
 use crate::guest::{Flow, Guest};
 use crate::jit::queue::Queue;
+use crate::jit::region::GuestRules;
 use crate::jit::translations::Translations;
+use crate::jit::worker::Worker;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -129,6 +131,7 @@ impl<G: Guest> Harts<G> {
 
     /// Makes the threads; they wait until [`Harts::resume`].
     pub fn spawn(&mut self) -> Result<(), ThreadError> {
+        self.spawn_workers();
         if self.shared.clock.source() == TimeSource::Instructions {
             let (lines, control) = (self.shared.harts[0].lines.clone(), self.control.clone());
             self.shared.inputs.set_queued(Arc::new(move || {
@@ -145,6 +148,24 @@ impl<G: Guest> Harts<G> {
             self.thread(id, format!("hart{id}"), move || free_run(&vcpu, &control))?;
         }
         Ok(())
+    }
+
+    /// Without workers guest code stays in tier 1, which is said and no reason to fail.
+    fn spawn_workers(&mut self) {
+        for n in 0..self.settings.tuning().workers {
+            let (queue, code) = (self.queue.clone(), self.code.clone());
+            let rules = GuestRules::of::<G>(&self.shared.model);
+            let work = move || {
+                let mut worker = None;
+                while let Some(job) = queue.pop() {
+                    worker.get_or_insert_with(|| Worker::new(code.clone(), rules)).compile(&job, queue.len());
+                }
+            };
+            match std::thread::Builder::new().name(format!("tier2-{n}")).spawn(work) {
+                Ok(thread) => self.workers.push(thread),
+                Err(e) => tracing::warn!("cannot start a compiler thread: {e}"),
+            }
+        }
     }
 
     fn thread(

@@ -39,6 +39,28 @@ impl RegSet {
             self.insert(first.saturating_add(i));
         }
     }
+    /// Whether the set holds nothing.
+    pub const fn is_empty(&self) -> bool {
+        self.0[0] | self.0[1] | self.0[2] | self.0[3] == 0
+    }
+    /// The words that are in this set and not in `other`.
+    pub fn minus(&self, other: &RegSet) -> RegSet {
+        RegSet(std::array::from_fn(|i| self.0[i] & !other.0[i]))
+    }
+    /// The words that are in both sets.
+    pub fn common(&self, other: &RegSet) -> RegSet {
+        RegSet(std::array::from_fn(|i| self.0[i] & other.0[i]))
+    }
+    /// The words in ascending order.
+    pub fn iter(&self) -> impl Iterator<Item = Reg> + use<> {
+        let mut words = self.0;
+        std::iter::from_fn(move || {
+            let i = words.iter().position(|&w| w != 0)?;
+            let bit = words[i].trailing_zeros();
+            words[i] &= words[i] - 1;
+            Some((i as u32 * 64 + bit) as Reg)
+        })
+    }
     /// Adds every word of `other`.
     #[inline(always)]
     pub fn extend(&mut self, other: &RegSet) {
@@ -72,5 +94,9 @@ mod tests {
         let mut other = RegSet::below(2);
         other.extend(&set);
         assert!(other.contains(1) && other.contains(65) && !other.contains(63));
+        assert_eq!(other.iter().collect::<Vec<_>>(), [0, 1, 62, 64, 65]);
+        assert_eq!(other.minus(&set), RegSet::below(2));
+        assert_eq!(other.common(&set), set);
+        assert!(set.minus(&other).is_empty() && !set.is_empty());
     }
 }

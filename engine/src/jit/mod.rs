@@ -4,6 +4,13 @@ pub mod abi;
 pub mod arena;
 pub mod block;
 pub mod emitted;
+mod lower;
 pub mod queue;
 pub mod record;
+pub mod region;
+pub mod tier2;
 pub mod translations;
+pub mod worker;
+
+#[cfg(test)]
+mod testing;

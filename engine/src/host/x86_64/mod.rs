@@ -3,9 +3,11 @@
 pub(crate) mod asm;
 pub mod buffer;
 pub mod emit;
+pub mod stub;
 pub mod thunks;
 
 pub use emit::Tier1;
+pub use stub::link_stub;
 pub use thunks::{enter, fcr, fcr_flags, gone, thunks};
 
 /// Whether code can be compiled for this host.

@@ -1,0 +1,231 @@
+//! Ways out of a block and out of the region: edges, links, the jump cache, polls.
+
+use super::flow::Target;
+use super::values::TRUSTED;
+use super::{Lower, live};
+use crate::cache::jump::ENTRIES;
+use crate::disp;
+use crate::exec::core::JumpEntry;
+use crate::ir::op::Shape;
+use crate::ir::{Op, Opcode};
+use crate::jit::abi::Exit;
+use crate::jit::record::link_offset;
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{self, InstBuilder, TrapCode, Value, types};
+use std::mem::offset_of;
+
+/// Behind calls that do not come back.
+const NEVER: TrapCode = TrapCode::unwrap_user(1);
+
+const _: () = assert!(ENTRIES.is_power_of_two() && size_of::<JumpEntry>() == 32);
+
+impl Lower<'_> {
+    /// Lowers a terminator.
+    pub fn end(&mut self, op: &Op) {
+        let step = live::step(self.region, &self.live.guest, op);
+        let next = self.now().offset as i64 + op.aux as i64;
+        match op.code {
+            Opcode::CallEnd => {
+                self.run_op(op, &step);
+                // It does not come back.
+                self.b.ins().trap(NEVER);
+            }
+            Opcode::JumpReg => {
+                let base = self.get(op.b);
+                let target = self.b.ins().iadd_imm_s(base, op.imm);
+                let target = self.b.ins().band_imm_s(target, !1);
+                let link = self.address(next);
+                self.set(op.a, link);
+                step.pass(&mut self.dirty);
+                self.indirect(op, target);
+            }
+            Opcode::Jump => {
+                let link = self.address(next);
+                self.set(op.a, link);
+                step.pass(&mut self.dirty);
+                self.goes_to(op.imm);
+            }
+            code if code.shape() == Shape::Branch => self.branch(op),
+            _ => self.goes_to(op.imm),
+        }
+    }
+
+    fn branch(&mut self, op: &Op) {
+        use IntCC::*;
+        let cond = match op.code {
+            Opcode::BrEq => Equal,
+            Opcode::BrNe => NotEqual,
+            Opcode::BrLt => SignedLessThan,
+            Opcode::BrGe => SignedGreaterThanOrEqual,
+            Opcode::BrLtu => UnsignedLessThan,
+            _ => UnsignedGreaterThanOrEqual,
+        };
+        let (b, c) = (self.get(op.b), self.get(op.c));
+        let test = self.b.ins().icmp(cond, b, c);
+        let targets = [op.imm, op.aux.into()].map(|offset| self.target(offset));
+        let ways = targets.map(|target| self.way(target));
+        // An exit beside an edge that stays is the rarer one: the region was formed along the likely edges.
+        let stays = targets.map(|t| matches!(t, Target::Block(_)));
+        for (i, &(block, fill)) in ways.iter().enumerate() {
+            if fill && !stays[i] && stays[1 - i] {
+                self.b.set_cold_block(block);
+            }
+        }
+        self.b.ins().brif(test, ways[0].0, &[], ways[1].0, &[]);
+        for ((block, fill), target) in ways.into_iter().zip(targets) {
+            if fill {
+                self.go_on_in(block);
+                self.leave_by(target);
+            } else if let Target::Block(to) = target {
+                self.edge_made(to);
+            }
+        }
+    }
+
+    fn target(&self, offset: i64) -> Target {
+        self.flow.target(self.region, self.at.block, offset)
+    }
+
+    /// The block to branch to for `target`, and whether it is a new one that is to be filled.
+    fn way(&mut self, target: Target) -> (ir::Block, bool) {
+        match target {
+            Target::Block(to) if self.adjustment(to) == 0 => (self.blocks[to], false),
+            _ => (self.b.create_block(), true),
+        }
+    }
+
+    /// By how much the budget variable is to be raised on the edge into block `to`.
+    fn adjustment(&self, to: usize) -> i64 {
+        let left = self.flow.lower_by[self.at.block] - self.now().insns as i64;
+        left - self.flow.lower_by[to]
+    }
+
+    fn goes_to(&mut self, offset: i64) {
+        let target = self.target(offset);
+        self.leave_by(target);
+    }
+
+    fn leave_by(&mut self, target: Target) {
+        match target {
+            Target::Block(to) => {
+                let by = self.adjustment(to);
+                if by != 0 {
+                    let budget = self.b.use_var(self.budget);
+                    let budget = self.b.ins().iadd_imm_s(budget, by);
+                    self.b.def_var(self.budget, budget);
+                }
+                self.b.ins().jump(self.blocks[to], &[]);
+                self.edge_made(to);
+            }
+            Target::Page(at) => self.link(at),
+            Target::Far(at) => {
+                let pc = self.address(at);
+                self.flush(self.dirty);
+                self.probe(pc);
+            }
+        }
+    }
+
+    fn budget_at_exit(&mut self) -> Value {
+        self.budget_after(self.now().insns as usize)
+    }
+
+    /// Leaves through a link slot of the record.
+    fn link(&mut self, at: i64) {
+        let links = &mut self.out.links;
+        let slot = links.iter().position(|&l| l == at).unwrap_or_else(|| {
+            links.push(at);
+            links.len() - 1
+        });
+        self.flush(self.dirty);
+        let (pc, budget) = (self.address(at), self.budget_at_exit());
+        let symbol = self.names.record(&mut self.b, link_offset(slot).into());
+        let slot = self.b.ins().symbol_value(types::I64, symbol);
+        let entry = self.b.ins().load(types::I64, TRUSTED, slot, 0);
+        self.b.ins().return_call_indirect(self.names.translation, entry, &[pc, budget]);
+    }
+
+    /// An indirect jump: to a return site in the region, or through the jump cache.
+    fn indirect(&mut self, op: &Op, target: Value) {
+        let returns: Vec<usize> = self.flow.returns_of(op).to_vec();
+        for to in returns {
+            let here = self.address(self.region.blocks[to].offset.into());
+            let same = self.b.ins().icmp(IntCC::Equal, target, here);
+            let (block, fill) = self.way(Target::Block(to));
+            let other = self.b.create_block();
+            self.b.ins().brif(same, block, &[], other, &[]);
+            if fill {
+                self.go_on_in(block);
+                self.leave_by(Target::Block(to));
+            } else {
+                self.edge_made(to);
+            }
+            self.go_on_in(other);
+        }
+        self.flush(self.dirty);
+        self.probe(target);
+    }
+
+    /// Leaves through the jump cache. The state is up to date.
+    fn probe(&mut self, pc: Value) {
+        let budget = self.budget_at_exit();
+        let low = self.b.ins().ushr_imm_s(pc, 1);
+        let high = self.b.ins().ushr_imm_s(pc, 13);
+        let slot = self.b.ins().bxor(low, high);
+        let slot = self.b.ins().band_imm_s(slot, ENTRIES as i64 - 1);
+        let slot = self.b.ins().ishl_imm_s(slot, size_of::<JumpEntry>().trailing_zeros() as i64);
+        let jumps = self.state_load(types::I64, disp!(jumps));
+        let entry = self.b.ins().iadd(slot, jumps);
+        let at = |field: usize| field as i32;
+        let known = self.b.ins().load(types::I64, TRUSTED, entry, at(offset_of!(JumpEntry, pc)));
+        let other_pc = self.b.ins().bxor(pc, known);
+        let tag = self.state_load(types::I64, disp!(tag));
+        let known = self.b.ins().load(types::I64, TRUSTED, entry, at(offset_of!(JumpEntry, tag)));
+        let other_tag = self.b.ins().bxor(tag, known);
+        let other = self.b.ins().bor(other_pc, other_tag);
+        let (hit, miss) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(miss);
+        self.b.ins().brif(other, miss, &[], hit, &[]);
+
+        self.go_on_in(hit);
+        let hits = self.state_load(types::I64, disp!(jump_hits));
+        let hits = self.b.ins().iadd_imm_s(hits, 1);
+        self.state_store(hits, disp!(jump_hits));
+        let record = self.b.ins().load(types::I64, TRUSTED, entry, at(offset_of!(JumpEntry, record)));
+        let code = self.b.ins().load(types::I64, TRUSTED, record, 0);
+        self.b.ins().return_call_indirect(self.names.translation, code, &[pc, budget]);
+
+        self.go_on_in(miss);
+        self.leave(Exit::LOOKUP, pc, budget);
+    }
+
+    /// Goes back to the run loop. The state is up to date but for pc and budget.
+    fn leave(&mut self, kind: u64, pc: Value, budget: Value) {
+        self.state_store(pc, disp!(pc));
+        self.state_store(budget, disp!(budget));
+        let word = self.number(kind as i64);
+        self.b.ins().return_(&[word]);
+    }
+
+    /// Goes back to the run loop at `offset` with nothing of the block's budget used.
+    pub fn dispatch(&mut self, offset: i64) {
+        let (pc, budget) = (self.address(offset), self.budget_after(0));
+        self.leave(Exit::DISPATCH, pc, budget);
+    }
+
+    /// The check of a loop header.
+    pub fn poll(&mut self) {
+        let budget = self.b.use_var(self.budget);
+        let limit = self.state_load(types::I64, disp!(limit));
+        let limit = self.b.ins().load(types::I64, TRUSTED, limit, 0);
+        let less = self.b.ins().icmp(IntCC::SignedLessThan, budget, limit);
+        let (on, stop) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(stop);
+        self.b.ins().brif(less, stop, &[], on, &[]);
+        self.go_on_in(stop);
+        self.flush(self.dirty);
+        let (pc, budget) = (self.address(self.now().offset.into()), self.budget_after(0));
+        self.leave(Exit::POLL, pc, budget);
+        self.go_on_in(on);
+    }
+}

@@ -1,0 +1,199 @@
+//! Which guest registers are kept in variables where, and which of those the state does not hold yet.
+//!
+//! Two walks over the region. Forward: a word is *dirty* from where the region may have written its variable but not the
+//! state; before whatever looks at the state (slow paths, helpers, exits) the dirty words are stored. Backward: a word is
+//! *live* where its variable may still be read, by an op or by such a store. What is live at the entry is loaded there.
+
+use super::flow::Flow;
+use super::kind::{Kind, is_call_end, kind};
+use crate::guest::HelperDesc;
+use crate::ir::op::Shape;
+use crate::ir::regset::RegSet;
+use crate::ir::{CallSite, Op, Opcode, SINK};
+use crate::jit::region::Region;
+
+/// Results of the analysis.
+pub struct Live {
+    /// By block: dirty words at its start.
+    pub dirty: Vec<RegSet>,
+    /// Words to load at the region's entry.
+    pub entry: RegSet,
+    /// By block: after which ops which words are to be read from the state again.
+    pub reload: Vec<Vec<(u32, RegSet)>>,
+    /// Guest words.
+    pub guest: RegSet,
+}
+
+/// What an op does to the sets.
+pub struct Step {
+    /// Words that are stored to the state before the op, of the dirty ones. `None`: all.
+    pub flush: Option<RegSet>,
+    /// The stores are on the way (else only in a cold path, or nowhere).
+    pub hot: bool,
+    /// A cold path of the op, or the op itself, needs all dirty words in the state.
+    pub precise: bool,
+    /// Words whose variable the op writes.
+    pub writes: RegSet,
+    /// Words that the op leaves in the state, newer than any variable.
+    pub leaves: RegSet,
+}
+
+fn one(reg: Option<u8>) -> RegSet {
+    let mut set = RegSet::default();
+    reg.into_iter().for_each(|r| set.insert(r));
+    set
+}
+
+fn written_by(desc: Option<&HelperDesc>, guest: &RegSet) -> RegSet {
+    let Some(desc) = desc else { return *guest };
+    let mut set = RegSet::default();
+    desc.writes.iter().for_each(|&(first, count)| set.insert_range(first, count));
+    set.common(guest)
+}
+
+/// What `op` does.
+pub fn step(region: &Region, guest: &RegSet, op: &Op) -> Step {
+    let dest = one(op.dest()).common(guest);
+    let nothing = RegSet::default();
+    let quiet = Step { flush: Some(nothing), hot: false, precise: false, writes: dest, leaves: nothing };
+    match kind(op) {
+        Kind::Nothing | Kind::Value | Kind::Fence => quiet,
+        Kind::Load | Kind::Store | Kind::Amo => Step { precise: true, ..quiet },
+        Kind::Step => {
+            let mut sources = nothing;
+            op.for_sources(|r| sources.insert(r));
+            let sources = sources.common(guest);
+            Step { flush: Some(sources), hot: true, writes: nothing, leaves: dest, ..quiet }
+        }
+        Kind::FaultingStep => Step { flush: None, hot: true, precise: true, writes: nothing, leaves: dest },
+        Kind::Call => {
+            let mut leaves = written_by((region.rules.helper)(CallSite(op.aux).id()), guest);
+            leaves.extend(&dest);
+            Step { flush: None, hot: true, precise: true, writes: nothing, leaves }
+        }
+        Kind::End if is_call_end(op) => {
+            Step { flush: None, hot: true, precise: true, writes: nothing, leaves: nothing }
+        }
+        Kind::End => quiet,
+    }
+}
+
+impl Step {
+    /// Brings the dirty set past the op.
+    pub fn pass(&self, dirty: &mut RegSet) {
+        match &self.flush {
+            None if self.hot => *dirty = RegSet::default(),
+            Some(some) if self.hot => *dirty = dirty.minus(some),
+            _ => {}
+        }
+        *dirty = dirty.minus(&self.leaves);
+        dirty.extend(&self.writes);
+    }
+}
+
+/// Whether the block has an exit that leaves the region, at which everything dirty is stored.
+fn leaves_region(region: &Region, flow: &Flow, block: usize, op: &Op) -> bool {
+    let edges = flow.successors(region, block).len();
+    match op.code {
+        Opcode::JumpReg => true,
+        code if code.shape() == Shape::Branch => edges < 2,
+        _ => edges < 1,
+    }
+}
+
+impl Live {
+    /// Analyses `region`.
+    pub fn new(region: &Region, flow: &Flow) -> Live {
+        let n = region.blocks.len();
+        let mut guest = RegSet::below(region.rules.temps);
+        guest.remove(SINK);
+        region.rules.zero.into_iter().for_each(|z| guest.remove(z));
+        let mut live = Live {
+            dirty: vec![RegSet::default(); n],
+            entry: RegSet::default(),
+            reload: vec![Vec::new(); n],
+            guest,
+        };
+        live.forward(region, flow);
+        live.backward(region, flow);
+        live
+    }
+
+    fn forward(&mut self, region: &Region, flow: &Flow) {
+        loop {
+            let mut moved = false;
+            for &block in &flow.order {
+                let mut dirty = self.dirty[block];
+                for op in &region.blocks[block].ops {
+                    step(region, &self.guest, op).pass(&mut dirty);
+                }
+                for s in flow.successors(region, block) {
+                    let before = self.dirty[s];
+                    self.dirty[s].extend(&dirty);
+                    moved |= self.dirty[s] != before;
+                }
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    fn backward(&mut self, region: &Region, flow: &Flow) {
+        let mut at_start = vec![RegSet::default(); region.blocks.len()];
+        loop {
+            let mut moved = false;
+            for &block in flow.order.iter().rev() {
+                let mut live = RegSet::default();
+                flow.successors(region, block).into_iter().for_each(|s| live.extend(&at_start[s]));
+                let now = self.block_backward(region, flow, block, live);
+                moved |= now != at_start[block];
+                at_start[block] = now;
+            }
+            if !moved {
+                break;
+            }
+        }
+        self.entry = at_start[0];
+    }
+
+    fn block_backward(&mut self, region: &Region, flow: &Flow, block: usize, mut live: RegSet) -> RegSet {
+        let ops = &region.blocks[block].ops;
+        let mut dirty_before = Vec::with_capacity(ops.len());
+        let mut dirty = self.dirty[block];
+        for op in ops {
+            dirty_before.push(dirty);
+            step(region, &self.guest, op).pass(&mut dirty);
+        }
+        if let Some(op) = ops.last()
+            && leaves_region(region, flow, block, op)
+        {
+            live.extend(&dirty);
+        }
+        self.reload[block].clear();
+        for (i, op) in ops.iter().enumerate().rev() {
+            let step = step(region, &self.guest, op);
+            let again = step.leaves.common(&live);
+            if !again.is_empty() {
+                self.reload[block].push((i as u32, again));
+            }
+            live = live.minus(&step.leaves).minus(&step.writes);
+            if step.precise {
+                live.extend(&dirty_before[i]);
+            } else if let Some(some) = &step.flush {
+                live.extend(&some.common(&dirty_before[i]));
+            }
+            if matches!(kind(op), Kind::Value | Kind::Load | Kind::Store | Kind::Amo)
+                || kind(op) == Kind::End && !is_call_end(op)
+            {
+                let mut sources = RegSet::default();
+                op.for_sources(|r| sources.insert(r));
+                live.extend(&sources.common(&self.guest));
+            }
+        }
+        if flow.header[block] {
+            live.extend(&self.dirty[block]);
+        }
+        live
+    }
+}

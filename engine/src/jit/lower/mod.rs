@@ -1,0 +1,198 @@
+//! Lowering: a region of IR to one Cranelift function. `jit/abi.rs` has the contract that the function keeps.
+//!
+//! The problem: Cranelift is used at `opt_level=none`, because its optimiser does not know which float operations the guest can
+//! see and gains nothing where every access has a TLB check. What is worth optimising is done while lowering: guest
+//! registers are variables over the whole region, narrow arithmetic stays narrow, and all that is rarely needed (slow paths
+//! and the stores before them, polls, exits) lies in cold blocks.
+//!
+//! A function is `Tail`: (guest pc of the region's entry, budget) in the registers of the contract, and an exit word back.
+
+mod atomic;
+mod bits;
+mod divide;
+mod exit;
+mod float;
+mod flow;
+mod integer;
+mod kind;
+mod live;
+mod memory;
+mod names;
+mod slow;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+use super::region::{Region, RegionBlock};
+use crate::ir::Op;
+use crate::ir::regset::RegSet;
+use cranelift_codegen::ir::{self, AbiParam, InstBuilder, Signature, Value, types};
+use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
+use flow::Flow;
+use kind::{Kind, kind};
+use live::Live;
+use names::Names;
+pub use names::{POOL, RECORD};
+use values::Values;
+
+/// What the function refers to, beside its code.
+#[derive(Default)]
+pub struct Lowered {
+    /// By link slot: the exit's target relative to the region's entry.
+    pub links: Vec<i64>,
+    /// Ops that the code passes to the thunk that runs ops.
+    pub pool: Vec<Op>,
+}
+
+/// The signature of translations.
+fn signature() -> Signature {
+    let mut sig = Signature::new(CallConv::Tail);
+    sig.params = vec![AbiParam::new(types::I64); 2];
+    sig.returns = vec![AbiParam::new(types::I64)];
+    sig
+}
+
+/// Lowers `region` into `func`, which is empty.
+pub fn lower(
+    region: &Region,
+    func: &mut ir::Function,
+    context: &mut FunctionBuilderContext,
+    config: TargetFrontendConfig,
+) -> Lowered {
+    func.signature = signature();
+    let flow = Flow::new(region);
+    let live = Live::new(region, &flow);
+    let mut lower = Lower::new(region, flow, live, FunctionBuilder::new(func, context));
+    lower.region();
+    let Lower { b, out, .. } = lower;
+    b.finalize(config);
+    out
+}
+
+/// Where lowering is.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    block: usize,
+    op: usize,
+    /// Guest instruction of the block.
+    insn: usize,
+}
+
+struct Lower<'a> {
+    b: FunctionBuilder<'a>,
+    region: &'a Region,
+    flow: Flow,
+    live: Live,
+    names: Names,
+    /// Guest pc of the region's entry.
+    pc: Value,
+    budget: Variable,
+    /// By region block, where its code starts.
+    blocks: Vec<ir::Block>,
+    /// By region block: edges that are still to come.
+    edges: Vec<u32>,
+    values: Values,
+    dirty: RegSet,
+    at: Place,
+    out: Lowered,
+}
+
+impl<'a> Lower<'a> {
+    fn new(region: &'a Region, flow: Flow, live: Live, mut b: FunctionBuilder<'a>) -> Lower<'a> {
+        let entry = b.create_block();
+        b.append_block_params_for_function_params(entry);
+        b.switch_to_block(entry);
+        b.seal_block(entry);
+        let (pc, budget) = (b.block_params(entry)[0], b.block_params(entry)[1]);
+        let variable = b.declare_var(types::I64);
+        let budget = b.ins().iadd_imm_s(budget, -flow.lower_by[0]);
+        b.def_var(variable, budget);
+        let names = Names::new(&mut b);
+        Lower {
+            blocks: region.blocks.iter().map(|_| b.create_block()).collect(),
+            edges: flow.edges_in.clone(),
+            values: Values::new(region.rules.zero),
+            dirty: RegSet::default(),
+            at: Place::default(),
+            out: Lowered::default(),
+            budget: variable,
+            b,
+            region,
+            flow,
+            live,
+            names,
+            pc,
+        }
+    }
+
+    fn region(&mut self) {
+        for word in self.live.entry.iter() {
+            self.read_again(word);
+        }
+        self.b.ins().jump(self.blocks[0], &[]);
+        for i in 0..self.flow.order.len() {
+            self.block(self.flow.order[i]);
+        }
+    }
+
+    /// The block that is being lowered.
+    fn now(&self) -> &'a RegionBlock {
+        &self.region.blocks[self.at.block]
+    }
+
+    fn block(&mut self, block: usize) {
+        let start = self.blocks[block];
+        self.b.switch_to_block(start);
+        if self.edges[block] == 0 {
+            self.b.seal_block(start);
+        }
+        self.at = Place { block, ..Place::default() };
+        self.dirty = self.live.dirty[block];
+        self.values.start_block();
+        if self.flow.header[block] {
+            self.poll();
+        }
+        for (i, op) in self.now().ops.iter().enumerate() {
+            self.at = Place { block, op: i, insn: self.now().insn_of(i) };
+            self.op(op);
+        }
+        if !self.now().ops.last().is_some_and(Op::ends) {
+            // Never, by the rules of blocks; Cranelift insists on a terminator.
+            self.dispatch(self.now().offset.into());
+        }
+    }
+
+    fn op(&mut self, op: &Op) {
+        let step = live::step(self.region, &self.live.guest, op);
+        match kind(op) {
+            Kind::Nothing => {}
+            Kind::Value => self.value(op),
+            Kind::Load => self.load(op),
+            Kind::Store => self.store(op),
+            Kind::Amo => self.amo(op),
+            Kind::Fence => {
+                self.b.ins().fence();
+            }
+            Kind::Step | Kind::FaultingStep | Kind::Call => self.run_op(op, &step),
+            Kind::End => return self.end(op),
+        }
+        step.pass(&mut self.dirty);
+    }
+
+    /// An edge into a region block has been made.
+    fn edge_made(&mut self, block: usize) {
+        self.edges[block] -= 1;
+        // A block that is still to come is sealed when it starts. Headers have code at once: their check.
+        if self.edges[block] == 0 && self.b.func.layout.is_block_inserted(self.blocks[block]) {
+            self.b.seal_block(self.blocks[block]);
+        }
+    }
+
+    /// Starts a new block with one way in, from the block before, and goes on there.
+    fn go_on_in(&mut self, block: ir::Block) {
+        self.b.switch_to_block(block);
+        self.b.seal_block(block);
+    }
+}

@@ -1,0 +1,66 @@
+//! What a function names outside itself: its record, its pool of ops, and the signatures of slow paths.
+
+use super::signature;
+use cranelift_codegen::ir::{
+    AbiParam, ExternalName, GlobalValue, GlobalValueData, SigRef, Signature, UserExternalName,
+    UserExternalNameRef, types,
+};
+use cranelift_codegen::isa::CallConv;
+use cranelift_frontend::FunctionBuilder;
+
+/// Namespace of the symbol that stands for the translation's record.
+pub const RECORD: u32 = 0;
+/// Namespace of the symbol that stands for the pool of ops behind the code.
+pub const POOL: u32 = 1;
+
+/// Symbols and signatures.
+pub struct Names {
+    record: UserExternalNameRef,
+    pool: UserExternalNameRef,
+    /// Translations.
+    pub translation: SigRef,
+    /// Slow paths that store nothing.
+    pub slow: SigRef,
+    /// Slow paths that store a value.
+    pub slow_store: SigRef,
+}
+
+impl Names {
+    /// Declares them.
+    pub fn new(b: &mut FunctionBuilder) -> Names {
+        let slow = |params| {
+            let mut sig = Signature::new(CallConv::PreserveAll);
+            sig.params = vec![AbiParam::new(types::I64); params];
+            sig
+        };
+        let mut name =
+            |namespace| b.func.declare_imported_user_function(UserExternalName { namespace, index: 0 });
+        let (record, pool) = (name(RECORD), name(POOL));
+        Names {
+            record,
+            pool,
+            translation: b.import_signature(signature()),
+            slow: b.import_signature(slow(3)),
+            slow_store: b.import_signature(slow(4)),
+        }
+    }
+
+    fn near(b: &mut FunctionBuilder, name: UserExternalNameRef, offset: i64) -> GlobalValue {
+        b.create_global_value(GlobalValueData::Symbol {
+            name: ExternalName::user(name),
+            offset: offset.into(),
+            colocated: true,
+            tls: false,
+        })
+    }
+
+    /// Byte `offset` of the record.
+    pub fn record(&self, b: &mut FunctionBuilder, offset: i64) -> GlobalValue {
+        Names::near(b, self.record, offset)
+    }
+
+    /// Byte `offset` of the pool.
+    pub fn pool(&self, b: &mut FunctionBuilder, offset: i64) -> GlobalValue {
+        Names::near(b, self.pool, offset)
+    }
+}

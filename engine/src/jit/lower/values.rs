@@ -1,0 +1,183 @@
+//! Words of the register file as values, and what is known of values inside a block.
+
+use super::Lower;
+use crate::ir::op::{Op, Reg, SINK};
+use crate::jit::abi::reg_disp;
+use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, Type, Value, types};
+use cranelift_frontend::Variable;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+/// Accesses to the state and the record: always mapped.
+pub const TRUSTED: MemFlagsData = MemFlagsData::trusted();
+
+/// Values of words and facts about values.
+pub struct Values {
+    zero: Option<Reg>,
+    /// Guest registers, over the whole region.
+    variables: [Option<Variable>; 256],
+    /// Temporaries of the block.
+    temps: [Option<Value>; 256],
+    /// The low words of values.
+    narrow: FxHashMap<Value, Value>,
+    /// Values that are their low word sign-extended.
+    signed: FxHashSet<Value>,
+    /// The state pointer as a value of this block.
+    state: Option<(ir::Block, Value)>,
+}
+
+impl Values {
+    pub fn new(zero: Option<Reg>) -> Values {
+        Values {
+            zero,
+            variables: [None; 256],
+            temps: [None; 256],
+            narrow: FxHashMap::default(),
+            signed: FxHashSet::default(),
+            state: None,
+        }
+    }
+
+    /// Forgets what holds in a block only.
+    pub fn start_block(&mut self) {
+        self.temps = [None; 256];
+        self.narrow.clear();
+        self.signed.clear();
+        self.state = None;
+    }
+}
+
+impl Lower<'_> {
+    /// The state pointer.
+    pub fn state(&mut self) -> Value {
+        let block = self.b.current_block();
+        match self.values.state {
+            Some((at, value)) if Some(at) == block => value,
+            _ => {
+                let value = self.b.ins().get_pinned_reg(types::I64);
+                self.values.state = block.map(|b| (b, value));
+                value
+            }
+        }
+    }
+
+    /// Loads from the state.
+    pub fn state_load(&mut self, ty: Type, disp: i32) -> Value {
+        let state = self.state();
+        self.b.ins().load(ty, TRUSTED, state, disp)
+    }
+
+    /// Stores to the state.
+    pub fn state_store(&mut self, value: Value, disp: i32) {
+        let state = self.state();
+        self.b.ins().store(TRUSTED, value, state, disp);
+    }
+
+    fn variable(&mut self, reg: Reg) -> Variable {
+        let slot = &mut self.values.variables[usize::from(reg)];
+        *slot.get_or_insert_with(|| self.b.declare_var(types::I64))
+    }
+
+    /// The value of a word.
+    pub fn get(&mut self, reg: Reg) -> Value {
+        if Some(reg) == self.values.zero {
+            return self.number(0);
+        }
+        if self.live.guest.contains(reg) {
+            let variable = self.variable(reg);
+            return self.b.use_var(variable);
+        }
+        match self.values.temps[usize::from(reg)] {
+            Some(value) => value,
+            None => {
+                // Left there by an op that was run by the interpreter's meaning.
+                let value = self.state_load(types::I64, reg_disp(reg));
+                self.values.temps[usize::from(reg)] = Some(value);
+                value
+            }
+        }
+    }
+
+    /// Gives a word a value.
+    pub fn set(&mut self, reg: Reg, value: Value) {
+        if reg == SINK || Some(reg) == self.values.zero {
+            return;
+        }
+        if self.live.guest.contains(reg) {
+            let variable = self.variable(reg);
+            self.b.def_var(variable, value);
+        } else {
+            self.values.temps[usize::from(reg)] = Some(value);
+        }
+    }
+
+    /// Reads a guest word from the state.
+    pub fn read_again(&mut self, reg: Reg) {
+        let value = self.state_load(types::I64, reg_disp(reg));
+        self.set(reg, value);
+    }
+
+    /// The state has a newer value of this temporary.
+    pub fn forget_temp(&mut self, reg: Reg) {
+        self.values.temps[usize::from(reg)] = None;
+    }
+
+    /// Brings a temporary into the state, where an op is run by the interpreter's meaning.
+    pub fn store_temp(&mut self, reg: Reg) {
+        if !self.live.guest.contains(reg)
+            && let Some(value) = self.values.temps[usize::from(reg)]
+        {
+            self.state_store(value, reg_disp(reg));
+        }
+    }
+
+    /// A number.
+    pub fn number(&mut self, n: i64) -> Value {
+        let value = self.b.ins().iconst(types::I64, n);
+        if n == n as i32 as i64 {
+            self.values.signed.insert(value);
+        }
+        value
+    }
+
+    /// The low word of a value.
+    pub fn low(&mut self, value: Value) -> Value {
+        if let Some(&low) = self.values.narrow.get(&value) {
+            return low;
+        }
+        let low = self.b.ins().ireduce(types::I32, value);
+        self.values.narrow.insert(value, low);
+        low
+    }
+
+    /// A word, sign-extended.
+    pub fn signed(&mut self, low: Value) -> Value {
+        let value = self.b.ins().sextend(types::I64, low);
+        self.values.narrow.insert(value, low);
+        self.values.signed.insert(value);
+        value
+    }
+
+    /// A word, zero-extended.
+    pub fn unsigned(&mut self, low: Value) -> Value {
+        let value = self.b.ins().uextend(types::I64, low);
+        self.values.narrow.insert(value, low);
+        value
+    }
+
+    /// Says that `value` is its low word, sign-extended.
+    pub fn is_signed(&mut self, value: Value) {
+        self.values.signed.insert(value);
+    }
+
+    /// Whether `value` is known to be its low word, sign-extended.
+    pub fn known_signed(&self, value: Value) -> bool {
+        self.values.signed.contains(&value)
+    }
+
+    /// Lowers an op that reads and writes words only.
+    pub fn value(&mut self, op: &Op) {
+        let value =
+            if op.code.shape() == crate::ir::op::Shape::Float { self.float(op) } else { self.integer(op) };
+        self.set(op.a, value);
+    }
+}

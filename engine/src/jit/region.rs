@@ -1,0 +1,199 @@
+//! Regions: the hot blocks of one guest page that tier 2 compiles as one function.
+//!
+//! The problem: a compiler that sees one block at a time loads and stores the guest's registers at each end of it. Loops and
+//! hot paths are several blocks, so a region is grown from a hot block along the edges that were taken most, calls into the
+//! same page and their returns included, until it is large enough. All its blocks lie in one guest page: a translation of
+//! that page that was good at the entry is good all the way, because what could change it leaves the region.
+
+use crate::cache::code::Code;
+use crate::guest::{Guest, HelperDesc};
+use crate::ir::op::Shape;
+use crate::ir::{Boundary, Op, Opcode, Reg, SINK};
+use crate::mem::PAGE_SIZE;
+use rustc_hash::FxHashMap;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+
+/// A block of a region.
+#[derive(Clone, Debug)]
+pub struct RegionBlock {
+    /// Guest address relative to the region's entry.
+    pub offset: i32,
+    /// Its ops; the last is a terminator.
+    pub ops: Box<[Op]>,
+    /// Guest instruction boundaries.
+    pub bounds: Box<[Boundary]>,
+    /// Guest instructions.
+    pub insns: u32,
+}
+
+impl RegionBlock {
+    /// The number of the guest instruction that op `index` belongs to.
+    pub fn insn_of(&self, index: usize) -> usize {
+        self.bounds.partition_point(|b| b.op as usize <= index).saturating_sub(1)
+    }
+
+    /// Where guest instruction `n` lies relative to the region's entry, and its length.
+    pub fn insn(&self, n: usize) -> (i64, u8) {
+        self.bounds.get(n).map_or((self.offset.into(), 0), |b| (self.offset as i64 + b.offset as i64, b.len))
+    }
+}
+
+/// What a region's compiler must know of the guest ISA and of the CPU model.
+#[derive(Clone, Copy, Debug)]
+pub struct GuestRules {
+    /// Plain misaligned accesses raise an exception.
+    pub traps_misaligned: bool,
+    /// A word that always reads as zero.
+    pub zero: Option<Reg>,
+    /// First word that is a block temporary.
+    pub temps: Reg,
+    /// The helper table.
+    pub helper: fn(u16) -> Option<&'static HelperDesc>,
+}
+
+impl GuestRules {
+    /// The rules of an ISA and a model of it.
+    pub fn of<G: Guest>(model: &G::Model) -> GuestRules {
+        GuestRules {
+            traps_misaligned: G::traps_misaligned(model),
+            zero: G::ZERO,
+            temps: G::TEMPS,
+            helper: G::helper_desc,
+        }
+    }
+}
+
+/// Blocks of one guest page, lifted for one block key, to be compiled as one function.
+#[derive(Clone, Debug)]
+pub struct Region {
+    /// The blocks; the first is the entry.
+    pub blocks: Vec<RegionBlock>,
+    /// Offset of the entry in its page.
+    pub page_offset: u16,
+    /// The guest.
+    pub rules: GuestRules,
+}
+
+impl Region {
+    /// Guest instructions of all blocks.
+    pub fn insns(&self) -> u32 {
+        self.blocks.iter().map(|b| b.insns).sum()
+    }
+
+    /// Whether a guest address relative to the entry lies in the region's page.
+    pub fn in_page(&self, offset: i64) -> bool {
+        (0..PAGE_SIZE as i64).contains(&offset.saturating_add(self.page_offset.into()))
+    }
+}
+
+/// A block as [`form`] gets it.
+pub struct BlockProfile {
+    /// The block; it must not span two pages.
+    pub code: Arc<Code>,
+    /// How often it ran.
+    pub runs: u64,
+    /// How often it was left by exit 1 (taken); of the runs that were counted for this, see `counted`.
+    pub taken: u64,
+    /// Runs during which `taken` was counted.
+    pub counted: u64,
+    /// The block key after the block is the one it was lifted for. Where it is not, the region ends.
+    pub keeps_key: bool,
+}
+
+/// How far regions grow.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Guest instructions at most.
+    pub insns: u32,
+    /// Blocks at most.
+    pub blocks: usize,
+    /// A block that is entered less often than this for each run of the head is left out.
+    pub least: f64,
+    /// The guest.
+    pub rules: GuestRules,
+}
+
+impl Limits {
+    /// What was measured to be good: compile time grows faster than size beyond 500 instructions.
+    pub fn new(rules: GuestRules) -> Limits {
+        Limits { insns: 500, blocks: 96, least: 1.0 / 64.0, rules }
+    }
+}
+
+/// A block that could be added next, and how often it is expected to be entered for each run of the head.
+#[derive(PartialEq)]
+struct Candidate(f64, u16);
+
+impl Eq for Candidate {}
+
+impl PartialOrd for Candidate {
+    fn partial_cmp(&self, other: &Candidate) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Candidate {
+    fn cmp(&self, other: &Candidate) -> std::cmp::Ordering {
+        self.0.total_cmp(&other.0).then(other.1.cmp(&self.1))
+    }
+}
+
+/// Grows a region from the block at page offset `head` along the likely edges. `find` looks blocks up by page offset.
+pub fn form(head: u16, find: &mut dyn FnMut(u16) -> Option<BlockProfile>, limits: &Limits) -> Option<Region> {
+    let mut region = Region { blocks: Vec::new(), page_offset: head, rules: limits.rules };
+    // False: looked at and left out.
+    let mut seen: FxHashMap<u16, bool> = FxHashMap::default();
+    let mut heap = BinaryHeap::from([Candidate(1.0, head)]);
+    let mut insns = 0;
+    while let Some(Candidate(weight, at)) = heap.pop() {
+        if region.blocks.len() >= limits.blocks || seen.contains_key(&at) {
+            continue;
+        }
+        let block = find(at).filter(|p| p.code.second_page.is_none() && !p.code.ops.is_empty());
+        let block = block.filter(|p| at == head || insns + p.code.insns <= limits.insns);
+        seen.insert(at, block.is_some());
+        let Some(profile) = block else { continue };
+        let code = &profile.code;
+        insns += code.insns;
+        let offset = at as i32 - head as i32;
+        if profile.keeps_key {
+            for (part, to) in successors(&profile) {
+                let page = to + at as i64;
+                let weight = (weight * part).min(1.0);
+                if weight >= limits.least && (0..PAGE_SIZE as i64).contains(&page) {
+                    heap.push(Candidate(weight, page as u16));
+                }
+            }
+        }
+        region.blocks.push(RegionBlock {
+            offset,
+            ops: code.ops.clone(),
+            bounds: code.bounds.clone(),
+            insns: code.insns,
+        });
+    }
+    (!region.blocks.is_empty()).then_some(region)
+}
+
+/// Where a block goes and how often, relative to its start.
+fn successors(profile: &BlockProfile) -> Vec<(f64, i64)> {
+    let Some(op) = profile.code.ops.last() else { return Vec::new() };
+    match op.code {
+        Opcode::Jump => {
+            let mut to = vec![(1.0, op.imm)];
+            if op.a != SINK {
+                // A call, which will come back.
+                to.push((0.9, op.aux.into()));
+            }
+            to
+        }
+        Opcode::Exit => vec![(1.0, op.imm)],
+        code if code.shape() == Shape::Branch => {
+            // One of each is added, so that what was seen a few times only is not taken for certain.
+            let taken = (profile.taken as f64 + 0.5) / (profile.counted.max(profile.taken) as f64 + 1.0);
+            vec![(taken, op.imm), (1.0 - taken, op.aux.into())]
+        }
+        _ => Vec::new(),
+    }
+}

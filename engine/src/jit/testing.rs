@@ -1,0 +1,5 @@
+//! What tests of compilers share: memory for code, random regions, and the comparison with the interpreter.
+
+pub mod compare;
+pub mod exec;
+pub mod random;

@@ -1,0 +1,167 @@
+//! Runs compiled code and the interpreter from equal states and compares all that the guest can see.
+
+use super::exec::Loaded;
+use super::random::{CODE, DATA, POINTERS, Program, Random};
+use crate::cache::code::Code;
+use crate::exec::core::JumpEntry;
+use crate::exec::cpu::Cpu;
+use crate::guest::Guest;
+use crate::guest::riscv::model::Model;
+use crate::guest::riscv::testing::{RAM, RAM_LEN, hart_of};
+use crate::guest::riscv::{F0, Riscv, TEMPS};
+use crate::host;
+use crate::interp::{self, Leave};
+use crate::jit::abi::Exit;
+use crate::jit::region::{GuestRules, Region, RegionBlock};
+use std::collections::HashMap;
+
+/// Two harts of one model, each with a memory of its own.
+pub struct Pair {
+    /// Runs compiled code.
+    pub fast: Box<Cpu<Riscv>>,
+    /// Is interpreted.
+    pub slow: Box<Cpu<Riscv>>,
+    jumps: Box<[JumpEntry]>,
+}
+
+/// A program for both sides.
+pub struct Subject {
+    /// For the compiler.
+    pub region: Region,
+    codes: HashMap<u64, Code>,
+}
+
+impl Subject {
+    /// Wraps a program.
+    pub fn new(program: &Program, model: &Model) -> Subject {
+        let head = program.blocks[0].0;
+        let blocks = program.blocks.iter().map(|(at, block)| RegionBlock {
+            offset: *at as i32 - head as i32,
+            ops: block.ops.clone().into(),
+            bounds: block.bounds.clone().into(),
+            insns: block.insns(),
+        });
+        let rules = GuestRules::of::<Riscv>(model);
+        let region = Region { blocks: blocks.collect(), page_offset: head, rules };
+        let codes = program.blocks.iter().map(|(at, block)| {
+            let pa = CODE + *at as u64;
+            (pa, Code::new(block.clone(), pa, None, 0))
+        });
+        Subject { region, codes: codes.collect() }
+    }
+
+    /// Guest address of the entry.
+    pub fn entry(&self) -> u64 {
+        CODE + self.region.page_offset as u64
+    }
+}
+
+impl Pair {
+    /// Two harts of `model`.
+    pub fn new(model: Model) -> Pair {
+        let mut fast = hart_of(model.clone());
+        let mut jumps =
+            vec![JumpEntry { pc: 0, tag: 0, record: 0 }; crate::cache::jump::ENTRIES].into_boxed_slice();
+        fast.core.jumps = jumps.as_mut_ptr();
+        Pair { fast, slow: hart_of(model), jumps }
+    }
+
+    /// Sets both to one random state at `pc`.
+    pub fn reset(&mut self, r: &mut Random, pc: u64, budget: i64) {
+        let mut data = vec![0u8; (DATA.end - DATA.start) as usize];
+        data.chunks_mut(8).for_each(|c| c.copy_from_slice(&r.value().to_le_bytes()));
+        let mut regs = [0u64; 256];
+        for (i, reg) in regs.iter_mut().enumerate().take(TEMPS.into()).skip(1) {
+            *reg = if i < F0.into() { r.value() } else { r.float() };
+        }
+        for p in POINTERS {
+            let room = DATA.end - DATA.start - 0x4000;
+            regs[p as usize] =
+                DATA.start + 0x1000 + r.below(room) / 8 * 8 + if r.one_in(12) { r.below(8) } else { 0 };
+        }
+        if r.one_in(8) {
+            // Over the end of memory.
+            regs[POINTERS[0] as usize] = RAM + RAM_LEN - 8 - r.below(0x100);
+        }
+        regs[1] = pc;
+        let rm = r.below(5) as u8;
+        let flush = r.one_in(3);
+        let attention = r.one_in(10);
+        for cpu in [&mut self.fast, &mut self.slow] {
+            assert!(cpu.shared.memory.load(DATA.start, &data));
+            assert!(cpu.shared.memory.load(RAM + RAM_LEN - 0x1000, &data[..0x1000]));
+            cpu.regs = regs;
+            let ext = Riscv::reset(&cpu.shared.model, 0);
+            cpu.ext = ext;
+            cpu.ext.pmp.open();
+            cpu.ext.mstatus |= 3 << 13;
+            cpu.ext.m.tvec = RAM + 0x100;
+            if flush {
+                cpu.tlb.flush_all();
+            }
+            cpu.select_address_space();
+            cpu.refresh_tag();
+            cpu.pc = pc;
+            (cpu.slice, cpu.budget, cpu.retired_base, cpu.unretired) = (budget, budget, 0, 0);
+            cpu.reservation = None;
+            cpu.fenv = Default::default();
+            cpu.fenv.rm = rm;
+            let fcr = host::fcr(rm);
+            cpu.core.guest_fcr = fcr;
+            if attention {
+                cpu.hart.lines.kick();
+            } else {
+                cpu.hart.lines.take_attention();
+            }
+        }
+    }
+
+    /// Enters the jump cache with the translation at `pc`.
+    pub fn remember(&mut self, pc: u64, record: u64) {
+        let slot = ((pc >> 1) ^ (pc >> 13)) as usize & (self.jumps.len() - 1);
+        self.jumps[slot] = JumpEntry { pc, tag: self.fast.tag, record };
+    }
+
+    /// Runs the compiled side once.
+    pub fn enter(&mut self, code: &Loaded) -> Exit {
+        // SAFETY: a live hart, and an entry that a compiler made, in memory that `code` keeps.
+        let exit = unsafe { host::enter(&mut self.fast.core, code.entry()) };
+        self.fast.merge_float_flags();
+        exit
+    }
+
+    /// Runs the interpreted side until as much budget is used as on the other.
+    pub fn catch_up(&mut self, subject: &Subject) {
+        while self.slow.budget > self.fast.budget {
+            let pc = self.slow.pc;
+            let Some(code) = subject.codes.get(&pc) else { return };
+            self.slow.budget -= code.insns as i64;
+            match interp::run(&mut self.slow, code, pc) {
+                Leave::Exit(_) | Leave::Indirect => {}
+                Leave::Dispatch | Leave::Flow(_) => return,
+            }
+        }
+    }
+
+    /// Panics unless the guest sees the same on both sides.
+    pub fn check(&self) {
+        let (a, b) = (&self.fast, &self.slow);
+        assert_eq!((a.pc, a.budget, a.unretired), (b.pc, b.budget, b.unretired), "pc, budget, unretired");
+        for i in 0..TEMPS as usize {
+            assert_eq!(a.regs[i], b.regs[i], "word {i}");
+        }
+        assert_eq!(a.ext, b.ext);
+        assert_eq!(a.reservation, b.reservation);
+        assert_eq!((a.retired_base, a.instret()), (b.retired_base, b.instret()));
+        assert_eq!(a.fenv, b.fenv);
+        let read = |cpu: &Cpu<Riscv>, at, len| {
+            let mut bytes = vec![0u8; len];
+            assert!(cpu.shared.memory.read_bytes(at, &mut bytes));
+            bytes
+        };
+        let len = (DATA.end - DATA.start) as usize;
+        assert!(read(a, DATA.start, len) == read(b, DATA.start, len), "memory");
+        let last = RAM + RAM_LEN - 0x1000;
+        assert!(read(a, last, 0x1000) == read(b, last, 0x1000), "last page");
+    }
+}
