@@ -9,17 +9,18 @@
 //! used first. Entries only ever point into the [`Memory`] that the TLB keeps alive; pages with translated code never get
 //! a store entry.
 
+mod fetch;
+
 use super::host::HostRef;
 use super::ram::Memory;
 use super::{PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};
 use crate::guest::Access;
+use fetch::Fetch;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
 /// Entries of a data table, a power of two.
 const DATA: usize = 512;
-/// Entries of a fetch table.
-const FETCH: usize = 256;
 /// Table sets of a hart.
 const SETS: usize = 24;
 
@@ -45,48 +46,52 @@ struct Set {
     large: Option<(u64, u64)>,
     /// The store table may have entries.
     stores: bool,
+    /// Moves when a fetch translation on which look-ups may rest is dropped. No other set ever had this one.
+    generation: u64,
     load: Box<[Entry; DATA]>,
     store: Box<[Entry; DATA]>,
-    fetch: Box<[Entry; FETCH]>,
+    fetch: Fetch,
 }
 
 impl Set {
-    fn new() -> Set {
+    fn new(generation: u64) -> Set {
         Set {
             context: 0,
             index: u8::MAX,
             used: 0,
             large: None,
             stores: false,
+            generation,
             load: Box::new([NONE; DATA]),
             store: Box::new([NONE; DATA]),
-            fetch: Box::new([NONE; FETCH]),
+            fetch: Fetch::new(),
         }
     }
 
-    fn clear(&mut self) {
+    /// Drops everything. True if code look-ups may rest on some of it.
+    #[must_use]
+    fn clear(&mut self) -> bool {
         self.load.fill(NONE);
         if self.stores {
             self.store.fill(NONE);
         }
-        self.fetch.fill(NONE);
         (self.large, self.stores) = (None, false);
+        self.fetch.clear()
     }
 
-    fn drop_page(&mut self, va: u64) {
+    /// Drops the page of `va`, or everything if a large mapping covers it. True if code look-ups may rest on what went.
+    #[must_use]
+    fn drop_page(&mut self, va: u64) -> bool {
         let page = va & PAGE_MASK;
         if self.large.is_some_and(|(from, to)| (from..=to).contains(&page)) {
             return self.clear();
         }
-        for e in [
-            &mut self.load[slot(va, DATA)],
-            &mut self.store[slot(va, DATA)],
-            &mut self.fetch[slot(va, FETCH)],
-        ] {
+        for e in [&mut self.load[slot(va, DATA)], &mut self.store[slot(va, DATA)]] {
             if e.tag == page {
                 *e = NONE;
             }
         }
+        self.fetch.drop_page(va)
     }
 }
 
@@ -102,6 +107,8 @@ pub struct TlbCounts {
     pub fills: [u64; 3],
     /// Whole table sets dropped, single pages dropped.
     pub flushes: [u64; 2],
+    /// Times that flushes voided the code look-ups of a set.
+    pub voided: u64,
     /// Sets reused for another address space.
     pub evicted_sets: u64,
 }
@@ -135,8 +142,8 @@ pub struct Tlb {
     data: usize,
     fetch: usize,
     tick: u64,
-    /// Generation of fetch translations: changes when one may have been dropped.
-    generation: u64,
+    /// The newest generation of any set.
+    newest: u64,
     counts: TlbCounts,
     /// The hot part.
     pub fast: Fast,
@@ -148,13 +155,13 @@ unsafe impl Send for Tlb {}
 impl Tlb {
     /// An empty TLB over `memory`.
     pub fn new(memory: Arc<Memory>) -> Tlb {
-        let mut sets = vec![Set::new()];
+        let mut sets = vec![Set::new(1)];
         let load_table = NonNull::from(&mut *sets[0].load);
         let store_table = NonNull::from(&mut *sets[0].store);
         let counts = TlbCounts::default();
         let mask = ((DATA - 1) * size_of::<Entry>()) as u64;
         let fast = Fast { load_table, load_mask: mask, store_table, store_mask: mask };
-        Tlb { memory, sets, data: 0, fetch: 0, tick: 0, generation: 1, counts, fast }
+        Tlb { memory, sets, data: 0, fetch: 0, tick: 0, newest: 1, counts, fast }
     }
 
     /// The memory behind it.
@@ -168,10 +175,12 @@ impl Tlb {
         self.counts
     }
 
-    /// Changes whenever a fetch translation may have been dropped; per-hart code look-ups are tagged with it.
+    /// Generation of the set that fetches use now: changes whenever a fetch translation was dropped on which a code look-up
+    /// may rest. Per-hart look-ups are tagged with it; they may keep an answer under it only if [`Tlb::fetch`] knew the page
+    /// when the answer was found. What they know of other address spaces stays good.
     #[inline]
     pub fn generation(&self) -> u64 {
-        self.generation
+        self.sets[self.fetch].generation
     }
 
     /// Number of the set of (context, index); makes or reuses one.
@@ -188,12 +197,10 @@ impl Tlb {
             return i;
         }
         let i = if self.sets.len() < SETS {
-            self.sets.push(Set::new());
+            self.sets.push(Set::new(0));
             self.sets.len() - 1
         } else {
             self.counts.evicted_sets += 1;
-            // Look-ups are tagged with the number of the set, which means another address space from now on.
-            self.generation += 1;
             let keep = (self.data, self.fetch);
             let old = (0..self.sets.len())
                 .filter(|&i| i != keep.0 && i != keep.1)
@@ -201,8 +208,10 @@ impl Tlb {
             old.unwrap_or(0)
         };
         let set = &mut self.sets[i];
-        set.clear();
-        (set.context, set.index, set.used) = (context, index, self.tick);
+        // The set means another address space from now on, so its look-ups are void whatever it held.
+        let _ = set.clear();
+        self.newest += 1;
+        (set.context, set.index, set.used, set.generation) = (context, index, self.tick, self.newest);
         i
     }
 
@@ -319,8 +328,7 @@ impl Tlb {
     /// The physical address of a fetch by the current fetch table.
     #[inline]
     pub fn fetch(&self, va: u64) -> Option<u64> {
-        let e = &self.sets[self.fetch].fetch[slot(va, FETCH)];
-        (e.tag == va & PAGE_MASK).then(|| va.wrapping_add(e.addend))
+        self.sets[self.fetch].fetch.get(va)
     }
 
     /// Enters the page of `va` → `pa` for `access` into the set of (context, index). `writable`: stores may use it too.
@@ -334,9 +342,7 @@ impl Tlb {
         let set = &mut self.sets[number];
         let page = va & PAGE_MASK;
         match access {
-            Access::Fetch => {
-                set.fetch[slot(va, FETCH)] = Entry { tag: page, addend: (pa & PAGE_MASK).wrapping_sub(page) };
-            }
+            Access::Fetch => set.fetch.put(va, pa),
             Access::Load => set.load[slot(va, DATA)] = Entry { tag: page, addend: host.wrapping_sub(page) },
             Access::Store if writable && !memory.has_code(pa) => {
                 set.store[slot(va, DATA)] = Entry { tag: page, addend: host.wrapping_sub(page) };
@@ -358,22 +364,24 @@ impl Tlb {
 
     /// Drops the sets for which `hit(context, index)`.
     pub fn flush_where(&mut self, hit: impl Fn(u64, u8) -> bool) {
-        self.generation += 1;
-        for set in &mut self.sets {
-            if hit(set.context, set.index) {
-                set.clear();
-                self.counts.flushes[0] += 1;
+        for set in self.sets.iter_mut().filter(|s| hit(s.context, s.index)) {
+            self.counts.flushes[0] += 1;
+            if set.clear() {
+                self.newest += 1;
+                set.generation = self.newest;
+                self.counts.voided += 1;
             }
         }
     }
 
     /// Drops the page of `va` in the sets for which `hit(context, index)`; all of a set if a large mapping covers it.
     pub fn flush_page(&mut self, va: u64, hit: impl Fn(u64, u8) -> bool) {
-        self.generation += 1;
         self.counts.flushes[1] += 1;
-        for set in &mut self.sets {
-            if hit(set.context, set.index) {
-                set.drop_page(va);
+        for set in self.sets.iter_mut().filter(|s| hit(s.context, s.index)) {
+            if set.drop_page(va) {
+                self.newest += 1;
+                set.generation = self.newest;
+                self.counts.voided += 1;
             }
         }
     }
@@ -392,7 +400,7 @@ impl Tlb {
     }
 }
 
-const _: () = assert!(PAGE_SIZE == 4096 && DATA.is_power_of_two() && FETCH.is_power_of_two());
+const _: () = assert!(PAGE_SIZE == 4096 && DATA.is_power_of_two());
 
 #[cfg(test)]
 mod tests {
@@ -419,6 +427,73 @@ mod tests {
             t.select_fetch(context, 1);
             assert_ne!((t.fetch_set(), t.generation()), before, "context {context}");
         }
+    }
+
+    /// A set that fetches use, with the pages 1 to `n` in its fetch table.
+    fn fetching(n: u64) -> Tlb {
+        let mut t = tlb();
+        t.select_fetch(1, 0);
+        for page in 1..=n {
+            t.fill(1, 0, Access::Fetch, page * PAGE_SIZE, RAM, 12);
+        }
+        t
+    }
+
+    #[test]
+    fn look_ups_survive_fences_of_pages_that_hold_no_code() {
+        let mut t = fetching(8);
+        t.select_data(1, 0);
+        t.fill(1, 0, Access::Load, 0x20_000, RAM, 12);
+        let before = t.generation();
+        for page in 9..200 {
+            t.flush_page(page * PAGE_SIZE, |_, _| true);
+        }
+        assert_eq!((t.generation(), t.load(0x20_000, 3)), (before, None));
+        t.flush_page(8 * PAGE_SIZE + 0x123, |_, _| true);
+        assert_ne!(t.generation(), before);
+        assert_eq!(t.fetch(8 * PAGE_SIZE), None);
+    }
+
+    #[test]
+    fn fences_void_look_ups_of_pages_that_have_left_the_table() {
+        let n = fetch::ENTRIES as u64;
+        for page in 1..=n {
+            // Page `n + page` has taken the place of page `page`, whose look-ups stand.
+            let mut t = fetching(n + page);
+            let before = t.generation();
+            assert_eq!(t.fetch(page * PAGE_SIZE), None);
+            t.flush_page(page * PAGE_SIZE, |_, _| true);
+            assert_ne!(t.generation(), before, "page {page}");
+            let before = t.generation();
+            t.flush_page(page * PAGE_SIZE, |_, _| true);
+            assert_eq!(t.generation(), before, "the second time nothing rests on it");
+        }
+    }
+
+    #[test]
+    fn flushes_void_the_look_ups_of_the_sets_they_hit_only() {
+        let mut t = tlb();
+        let mut before = Vec::new();
+        for context in 1..4 {
+            t.select_fetch(context, 0);
+            t.fill(context, 0, Access::Fetch, 0x4000, RAM, 12);
+            before.push(t.generation());
+        }
+        t.flush_page(0x4000, |context, _| context == 1);
+        t.flush_where(|context, _| context == 2);
+        let after: Vec<_> = (1..4)
+            .map(|context| {
+                t.select_fetch(context, 0);
+                (t.generation(), t.fetch(0x4000).is_some())
+            })
+            .collect();
+        assert!(after[0] != (before[0], true) && !after[0].1);
+        assert!(after[1].0 != before[1] && !after[1].1);
+        assert_eq!(after[2], (before[2], true));
+        // Nothing has been fetched there since.
+        t.select_fetch(2, 0);
+        t.flush_all();
+        assert_eq!(t.generation(), after[1].0);
     }
 
     #[test]
