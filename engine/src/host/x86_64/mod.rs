@@ -1,6 +1,8 @@
 //! x86-64: entry thunks and the tier 1 emitter.
 
 pub mod buffer;
+pub mod features;
+pub mod fp;
 pub mod thunks;
 
 pub use thunks::{enter, fcr, fcr_flags, gone, thunks};
