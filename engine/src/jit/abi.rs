@@ -25,7 +25,7 @@
 //! instruction, [`Core::value`] the value to store; a load's zero-extended value comes back in [`Core::value`]. **Ops** that
 //! are not compiled: `rax` the address of the [`Op`](crate::ir::Op) (in the code's constant pool), `rcx` meta word with the
 //! instruction's length, `rdx` its guest address. All guest registers must be in the state. Both preserve every register but `rax`, `rcx`,
-//! `rdx` and the vector registers; a fault does not come back. `callend` never comes back.
+//! `rdx` and `xmm0` to `xmm3`; a fault does not come back. `callend` never comes back.
 //!
 //! **Slow paths of tier 2** are called by `PreserveAll` with (va, meta, instruction pc, value or op address), after
 //! storing the budget to [`Core::budget`] and dirty guest registers to the state; they preserve every register. A fault does

@@ -47,7 +47,11 @@ impl Guest for Riscv {
             3 => super::KEY_FS_DIRTY,
             _ => super::KEY_FS_CLEAN,
         };
-        if cpu.fenv.rm > 4 { fs | KEY_FRM_INVALID } else { fs }
+        fs | match cpu.fenv.rm {
+            0..4 => 0,
+            4 => super::KEY_FRM_RMM,
+            _ => KEY_FRM_INVALID,
+        }
     }
 
     fn lift(model: &Model, input: LiftInput<'_>) -> Block {

@@ -49,3 +49,6 @@ pub const KEY_FS_DIRTY: u32 = 2;
 pub const KEY_FS: u32 = 3;
 /// Block key: `frm` holds an invalid mode, so instructions with dynamic rounding are illegal.
 pub const KEY_FRM_INVALID: u32 = 4;
+/// Block key: `frm` holds round-to-nearest-max-magnitude, which hosts lack. Dynamic rounding is lifted as that static mode,
+/// so that what compilers see as dynamic is always a mode that the host's unit has.
+pub const KEY_FRM_RMM: u32 = 8;

@@ -3,6 +3,8 @@
 pub(crate) mod asm;
 pub mod buffer;
 pub mod emit;
+pub mod features;
+pub mod fp;
 pub mod stub;
 pub mod thunks;
 

@@ -127,7 +127,8 @@ macro_rules! unwind {
     };
 }
 
-/// A slow path of tier 1: `rax`, `rcx`, `rdx` in, everything but those and vector registers preserved.
+/// A slow path of tier 1: `rax`, `rcx`, `rdx` in, everything but those and `xmm0` to `xmm3` preserved (the rest may hold float
+/// registers of the guest).
 macro_rules! tier1_thunk {
     ($name:ident, $target:path) => {
         #[unsafe(naked)]
@@ -139,11 +140,37 @@ macro_rules! tier1_thunk {
                 "push r9",
                 "push r10",
                 "push r11",
+                "sub rsp, 192",
+                "movaps [rsp], xmm4",
+                "movaps [rsp + 16], xmm5",
+                "movaps [rsp + 32], xmm6",
+                "movaps [rsp + 48], xmm7",
+                "movaps [rsp + 64], xmm8",
+                "movaps [rsp + 80], xmm9",
+                "movaps [rsp + 96], xmm10",
+                "movaps [rsp + 112], xmm11",
+                "movaps [rsp + 128], xmm12",
+                "movaps [rsp + 144], xmm13",
+                "movaps [rsp + 160], xmm14",
+                "movaps [rsp + 176], xmm15",
                 "mov [r15 + {budget}], rsi",
                 "mov rsi, rax",
                 "xchg rcx, rdx",
                 call_rust!(),
                 "jnz 2f",
+                "movaps xmm4, [rsp]",
+                "movaps xmm5, [rsp + 16]",
+                "movaps xmm6, [rsp + 32]",
+                "movaps xmm7, [rsp + 48]",
+                "movaps xmm8, [rsp + 64]",
+                "movaps xmm9, [rsp + 80]",
+                "movaps xmm10, [rsp + 96]",
+                "movaps xmm11, [rsp + 112]",
+                "movaps xmm12, [rsp + 128]",
+                "movaps xmm13, [rsp + 144]",
+                "movaps xmm14, [rsp + 160]",
+                "movaps xmm15, [rsp + 176]",
+                "add rsp, 192",
                 "pop r11",
                 "pop r10",
                 "pop r9",

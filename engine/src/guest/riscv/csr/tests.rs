@@ -179,7 +179,11 @@ fn float_csrs_need_fs_and_dirty_it() {
     let key = crate::guest::riscv::KEY_FS_DIRTY | crate::guest::riscv::KEY_FRM_INVALID;
     assert_eq!(Riscv::block_key(cpu), key);
     assert_eq!(read(cpu, 0x300).expect("read") >> 63, 1);
+    write(cpu, 0x002, 4).expect("write");
+    let key = crate::guest::riscv::KEY_FS_DIRTY | crate::guest::riscv::KEY_FRM_RMM;
+    assert_eq!(Riscv::block_key(cpu), key);
     write(cpu, 0x002, 1).expect("write");
+    assert_eq!(Riscv::block_key(cpu), crate::guest::riscv::KEY_FS_DIRTY);
     assert_eq!(read(cpu, 0x003), Ok(0x3f));
     write(cpu, 0x001, 2).expect("write");
     assert_eq!(read(cpu, 0x003), Ok(0x22));

@@ -1,9 +1,13 @@
 //! Float instructions: one op each. The file's words are 64 bits wide and narrow values in them are NaN-boxed.
 
 use super::{Lifter, dest};
+use crate::guest::riscv::KEY_FRM_RMM;
 use crate::guest::riscv::decode::Insn;
-use crate::ir::op::{Effects, Fmt, FpFlags};
+use crate::ir::op::{Effects, Fmt, FpFlags, RM_DYNAMIC};
 use crate::ir::{Op, Opcode};
+
+/// Round to nearest, ties to max magnitude.
+const RMM: u8 = 4;
 
 /// A format number of the encoding.
 const fn format(bits: u32) -> Fmt {
@@ -16,7 +20,11 @@ const fn format(bits: u32) -> Fmt {
 
 impl Lifter {
     pub(super) fn float(&mut self, op: Opcode, i: &Insn) {
-        let rm = if i.row.form.has_rm() { i.rm() } else { 0 };
+        let rm = match i.rm() {
+            _ if !i.row.form.has_rm() => 0,
+            RM_DYNAMIC if self.key & KEY_FRM_RMM != 0 => RMM,
+            rm => rm,
+        };
         let flags = FpFlags::boxed(format(i.raw >> 25), rm);
         let flags = match op {
             Opcode::FMadd | Opcode::FMsub | Opcode::FNmsub | Opcode::FNmadd => flags.d(i.rs3()),

@@ -3,7 +3,7 @@
 use super::*;
 use crate::guest::riscv::decode::{Kind, decode};
 use crate::guest::riscv::model::{Ext, Model};
-use crate::guest::riscv::{KEY_FRM_INVALID, Riscv};
+use crate::guest::riscv::{KEY_FRM_INVALID, KEY_FRM_RMM, Riscv};
 use crate::guest::{Guest, LiftInput};
 use crate::ir::print::Names;
 
@@ -76,8 +76,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
-    fn lifted_code(dice in prop::collection::vec(any::<u64>(), 1..60), fs in 0..3u32, frm in any::<bool>()) {
-        check_lifted(&code(&dice), fs | if frm { KEY_FRM_INVALID } else { 0 })?;
+    fn lifted_code(dice in prop::collection::vec(any::<u64>(), 1..60), fs in 0..3u32, frm in 0..3usize) {
+        check_lifted(&code(&dice), fs | [0, KEY_FRM_INVALID, KEY_FRM_RMM][frm])?;
     }
 
     #[test]
