@@ -114,7 +114,7 @@ impl Maker {
         let mut op = Op::new(code);
         let memory = fields.faults;
         if fields.b {
-            op.b = if memory && y % 8 != 0 { word(POINTERS, y >> 4) } else { self.source(y) };
+            op.b = if memory && y & 7 != 0 { word(POINTERS, y >> 4) } else { self.source(y) };
         }
         if fields.c {
             op.c = self.source(y >> 16);
@@ -126,13 +126,16 @@ impl Maker {
             op.imm = match code.shape() {
                 Shape::Load | Shape::Store if z & 15 == 0 => pick(&[1 << 32, -1 << 40, 0x7fff_f000], z >> 4),
                 Shape::Load | Shape::Store => (z >> 8 & 31) as i64 - 16,
-                _ => pick(&[0, 1, -1, 8, 31, 32, 63, 255, 2047, -2048, i64::MAX, 0xffff_ffff, 0x7fff_ffff], z),
+                _ => {
+                    pick(&[0, 1, -1, 8, 31, 32, 63, 255, 2047, -2048, i64::MAX, 0xffff_ffff, 0x7fff_ffff], z)
+                }
             };
         }
         match fields.aux {
             Aux::Mem(width) => {
                 let align = pick(&[Align::Policy, Align::Policy, Align::Trap, Align::Any], z >> 16);
-                let flags = MemFlags::plain(width.into()).align(align).order(z >> 20 & 1 != 0, z >> 21 & 1 != 0);
+                let flags =
+                    MemFlags::plain(width.into()).align(align).order(z >> 20 & 1 != 0, z >> 21 & 1 != 0);
                 op.aux = if z >> 22 & 15 == 0 { flags.mmu(mmu::INDEX_S).0 } else { flags.0 };
             }
             Aux::MemAny => op.aux = MemFlags::plain(2 + (z >> 16 & 1) as u32).align(Align::Trap).0,
@@ -210,8 +213,10 @@ fn float(code: Opcode, y: u64, z: u64) -> Op {
     if fields.from {
         flags = flags.from(pick(&[Fmt::S, Fmt::D], z >> 16));
     }
-    let from_integer =
-        matches!(code, Opcode::FFromI32 | Opcode::FFromU32 | Opcode::FFromI64 | Opcode::FFromU64 | Opcode::FMoveF);
+    let from_integer = matches!(
+        code,
+        Opcode::FFromI32 | Opcode::FFromU32 | Opcode::FFromI64 | Opcode::FFromU64 | Opcode::FMoveF
+    );
     let to_integer = {
         use Opcode::*;
         matches!(
@@ -274,8 +279,14 @@ fn registers(next: &mut impl FnMut() -> u64, base: u64, end: u64) -> [u64; 64] {
         regs[word as usize] = match value % 5 {
             0 => (value as f32).to_bits() as u64 | !0 << 32,
             1 => (1.5f64 - (value >> 40) as f64).to_bits(),
-            2 => pick(&[0, 1 << 63, 0x7ff << 52, 0xfff << 52, 0x7ff8 << 48, 0x7ff0_0000_0000_0001, 1], value >> 8),
-            3 => pick(&[0, 1 << 31, 0x7f80_0000, 0x7fc0_0000, 0x7f80_0001, 1, 0x3f80_0000], value >> 8) | !0 << 32,
+            2 => pick(
+                &[0, 1 << 63, 0x7ff << 52, 0xfff << 52, 0x7ff8 << 48, 0x7ff0_0000_0000_0001, 1],
+                value >> 8,
+            ),
+            3 => {
+                pick(&[0, 1 << 31, 0x7f80_0000, 0x7fc0_0000, 0x7f80_0001, 1, 0x3f80_0000], value >> 8)
+                    | !0 << 32
+            }
             _ => value,
         };
     }
@@ -344,7 +355,8 @@ impl Bench {
         let bench = std::cell::RefCell::new(self);
         let config = Config { cases: cases(), failure_persistence: None, ..Config::default() };
         let strategy = (blocks(max_ops), any::<u64>());
-        let result = TestRunner::new(config).run(&strategy, |(block, seed)| bench.borrow_mut().try_block(&block, seed));
+        let result = TestRunner::new(config)
+            .run(&strategy, |(block, seed)| bench.borrow_mut().try_block(&block, seed));
         if let Err(e) = result {
             panic!("{e}");
         }
@@ -352,14 +364,14 @@ impl Bench {
 
     fn try_block(&mut self, block: &Block, seed: u64) -> Result<(), TestCaseError> {
         let mut next = numbers(seed);
-        if next() % 4 == 0 {
+        if next() & 3 == 0 {
             self.pair.oracle.tlb.flush_all();
             self.pair.tested.tlb.flush_all();
         }
         let setup = Setup {
-            budget: if next() % 8 == 0 { (next() % 70) as i64 } else { 3000 },
-            profile: next() % 4 == 0,
-            one_page: next() % 8 != 0,
+            budget: if next() & 7 == 0 { (next() % 70) as i64 } else { 3000 },
+            profile: next() & 3 == 0,
+            one_page: next() & 7 != 0,
             rm: (next() % 5) as u8,
             traps_misaligned: self.traps_misaligned,
             ..Setup::default()
