@@ -8,7 +8,9 @@
 //! Registers: r15 state, rdi the block's pc, rsi budget; rax, rcx, rdx and the vector registers are scratch inside an op;
 //! the others hold guest words.
 
-use super::asm::{Alu, Cond, Host, RAX, RCX, RDI, RDX};
+#![allow(clippy::useless_conversion, reason = "dynasm converts register numbers, which are bytes already")]
+
+use super::asm::{Alu, Cond, Host, RAX, RCX, RDI, RDX, RSI};
 use super::buffer::{Buffer, Unfinished};
 use crate::disp;
 use crate::ir::op::{Effects, Shape};
@@ -27,6 +29,7 @@ mod call;
 mod exit;
 mod features;
 mod integer;
+mod looping;
 mod memory;
 mod muldiv;
 mod shift;
@@ -64,8 +67,8 @@ struct Frame {
     traps_misaligned: bool,
     profile: bool,
     zero: Option<Reg>,
-    /// Where a jump to the block's own start goes.
-    head: Option<DynamicLabel>,
+    /// Where a jump to the block's own start goes, with pinned words in their registers.
+    again: Option<DynamicLabel>,
 }
 
 /// Where the emitter is.
@@ -117,6 +120,9 @@ impl Tier1 {
         }
         self.start(input, insns);
         self.head();
+        if self.returns_to_itself(last) {
+            self.enter_loop(input);
+        }
         let mut bounds = Boundaries { rest: input.bounds, now: Site::default() };
         for (i, op) in input.ops.iter().enumerate() {
             self.now = Site { next: self.uses.of(i), ..bounds.at(i) };
@@ -141,7 +147,7 @@ impl Tier1 {
             traps_misaligned: input.traps_misaligned,
             profile: input.profile,
             zero: input.zero,
-            head: None,
+            again: None,
         };
     }
 

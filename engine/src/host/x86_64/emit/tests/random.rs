@@ -114,7 +114,7 @@ impl Maker {
         let mut op = Op::new(code);
         let memory = fields.faults;
         if fields.b {
-            op.b = if memory && y % 8 != 0 { word(POINTERS, y >> 4) } else { self.source(y) };
+            op.b = if memory && y & 7 != 0 { word(POINTERS, y >> 4) } else { self.source(y) };
         }
         if fields.c {
             op.c = self.source(y >> 16);
@@ -364,14 +364,14 @@ impl Bench {
 
     fn try_block(&mut self, block: &Block, seed: u64) -> Result<(), TestCaseError> {
         let mut next = numbers(seed);
-        if next() % 4 == 0 {
+        if next() & 3 == 0 {
             self.pair.oracle.tlb.flush_all();
             self.pair.tested.tlb.flush_all();
         }
         let setup = Setup {
-            budget: if next() % 8 == 0 { (next() % 70) as i64 } else { 3000 },
-            profile: next() % 4 == 0,
-            one_page: next() % 8 != 0,
+            budget: if next() & 7 == 0 { (next() % 70) as i64 } else { 3000 },
+            profile: next() & 3 == 0,
+            one_page: next() & 7 != 0,
             rm: (next() % 5) as u8,
             traps_misaligned: self.traps_misaligned,
             ..Setup::default()
