@@ -17,6 +17,8 @@ pub const RAX: Host = 0;
 pub const RCX: Host = 1;
 /// Scratch.
 pub const RDX: Host = 2;
+/// The budget.
+pub const RSI: Host = 6;
 /// The block's pc.
 pub const RDI: Host = 7;
 /// The state pointer.
@@ -250,6 +252,7 @@ impl Buffer {
 }
 
 #[cfg(test)]
+#[allow(clippy::useless_conversion, reason = "dynasm converts register numbers, which are bytes already")]
 mod tests {
     use super::*;
     use dynasmrt::{DynasmApi, dynasm};

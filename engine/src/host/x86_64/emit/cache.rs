@@ -170,6 +170,20 @@ impl Cache {
         self.evict()
     }
 
+    /// Gives `word` a register of its own for the whole block. `dirty`: treat it as newer than the state from the start.
+    pub fn pin(&mut self, word: Reg, dirty: bool) -> Option<Host> {
+        let h = (self.free != 0).then_some(self.free.trailing_zeros() as Host)?;
+        self.pinned |= 1 << h;
+        self.hold(h, word, NEVER);
+        self.dirty |= u16::from(dirty) << h;
+        Some(h)
+    }
+
+    /// Registers that belong to one word for the whole block.
+    pub fn pinned(&self) -> u16 {
+        self.pinned
+    }
+
     fn pinned_for(&self, word: Reg) -> Option<Host> {
         if self.pinned == 0 {
             return None;
@@ -220,6 +234,11 @@ impl Cache {
         if next == NEVER && self.is_worthless(h) {
             self.drop_host(h);
         }
+    }
+
+    /// Whether the register holds a word that the guest can see.
+    pub fn is_guest(&self, h: Host) -> bool {
+        self.word_of(h) < self.temps
     }
 
     /// Registers with words that the state does not have and the guest can see.

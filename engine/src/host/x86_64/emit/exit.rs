@@ -11,38 +11,54 @@ use std::mem::offset_of;
 impl Tier1 {
     /// Heat, budget, poll.
     pub(super) fn head(&mut self) {
-        let head = self.buf.label();
-        self.block.head = Some(head);
-        x64!(self; =>head);
-        if self.block.profile {
-            self.count_heat();
-        }
-        self.charge();
+        self.count_heat();
+        let poll = self.buf.label();
+        let may_run = self.charge();
+        self.buf.jcc(may_run.not(), poll);
+        self.buf.cold();
+        x64!(self; =>poll);
+        self.poll();
+        self.buf.hot();
+    }
+
+    /// As the head, at the end of a round of a loop.
+    pub(super) fn head_again(&mut self, again: DynamicLabel) {
+        self.count_heat();
+        let may_run = self.charge();
+        self.buf.jcc(may_run, again);
+        self.poll();
     }
 
     fn count_heat(&mut self) {
+        if !self.block.profile {
+            return;
+        }
         let hot = self.buf.label();
         x64!(self; dec DWORD [rip + 0]);
         self.record(HEAT);
         self.buf.jcc(Cond::S, hot);
         self.buf.cold();
-        x64!(self; =>hot ; lea rax, [rip + 0]);
+        x64!(self; =>hot);
+        self.store_dirty();
+        x64!(self; lea rax, [rip + 0]);
         // Records are aligned: the kind of exit goes into the low bits of the address.
         self.record(Exit::HOT as i32);
         self.leave();
         self.buf.hot();
     }
 
-    /// Takes the block's instructions from the budget.
-    fn charge(&mut self) {
-        let poll = self.buf.label();
-        let insns = self.block.insns as i32;
-        x64!(self; sub rsi, DWORD insns ; mov rax, [DWORD r15 + disp!(limit)] ; cmp rsi, [rax]);
-        self.buf.jcc(Cond::L, poll);
-        self.buf.cold();
-        x64!(self; =>poll ; add rsi, DWORD insns);
+    /// Takes the block's instructions from the budget; the condition says that it may run.
+    fn charge(&mut self) -> Cond {
+        self.buf.alu_imm(Alu::Sub, RSI, self.block.insns as i32);
+        x64!(self; mov rax, [DWORD r15 + disp!(limit)] ; cmp rsi, [rax]);
+        Cond::GE
+    }
+
+    /// Leaves at the block's pc with nothing done.
+    fn poll(&mut self) {
+        self.buf.alu_imm(Alu::Add, RSI, self.block.insns as i32);
+        self.store_dirty();
         self.leave_with(Exit::POLL);
-        self.buf.hot();
     }
 
     /// Leaves at rdi with the word in rax.
@@ -65,17 +81,24 @@ impl Tier1 {
             _ => Cond::AE,
         };
         let (b, c) = self.sources(op);
+        if self.block.again.is_some() {
+            return self.branch_back(op, cond, b, c);
+        }
         self.flush();
         let taken = self.buf.label();
         let cond = self.compare(cond, b, c);
         self.buf.jcc(cond, taken);
         self.go(0, i64::from(op.aux));
         x64!(self; =>taken);
+        self.count_taken();
+        self.go(1, op.imm);
+    }
+
+    pub(super) fn count_taken(&mut self) {
         if self.block.profile {
             x64!(self; inc DWORD [rip + 0]);
             self.record(TAKEN);
         }
-        self.go(1, op.imm);
     }
 
     pub(super) fn jump(&mut self, op: &Op) {
@@ -84,11 +107,11 @@ impl Tier1 {
             self.cache.forget(op.a);
             self.buf.store_word(op.a, RAX);
         }
-        self.flush();
-        if self.block.profile {
-            x64!(self; inc DWORD [rip + 0]);
-            self.record(TAKEN);
+        if self.block.again.is_some() {
+            return self.go_back();
         }
+        self.flush();
+        self.count_taken();
         self.go(1, op.imm);
     }
 
@@ -118,14 +141,8 @@ impl Tier1 {
     }
 
     /// Goes on at `offset` from the block's pc by exit `n`.
-    fn go(&mut self, n: usize, offset: i64) {
+    pub(super) fn go(&mut self, n: usize, offset: i64) {
         if self.is_linkable(offset) {
-            if offset == 0
-                && let Some(head) = self.block.head
-            {
-                x64!(self; jmp =>head);
-                return;
-            }
             self.buf.lea(RDI, RDI, offset as i32);
             x64!(self; jmp QWORD [rip + 0]);
             self.record(link_offset(n));
@@ -143,7 +160,7 @@ impl Tier1 {
     }
 
     /// Whether an exit stays in the page.
-    fn is_linkable(&self, offset: i64) -> bool {
+    pub(super) fn is_linkable(&self, offset: i64) -> bool {
         let target = i64::from(self.block.page_offset).wrapping_add(offset);
         self.block.one_page && (0..PAGE_SIZE as i64).contains(&target)
     }

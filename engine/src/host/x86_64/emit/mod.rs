@@ -10,7 +10,9 @@
 
 #![allow(clippy::useless_conversion, reason = "dynasm converts register numbers, which are bytes already")]
 
-use super::asm::{Alu, Cond, Host, RAX, RCX, RDI, RDX};
+#![allow(clippy::useless_conversion, reason = "dynasm converts register numbers, which are bytes already")]
+
+use super::asm::{Alu, Cond, Host, RAX, RCX, RDI, RDX, RSI};
 use super::buffer::{Buffer, Unfinished};
 use super::features::Features;
 use super::fp::Floats;
@@ -29,6 +31,7 @@ mod cache;
 mod call;
 mod exit;
 mod integer;
+mod looping;
 mod memory;
 mod muldiv;
 mod shift;
@@ -67,8 +70,8 @@ struct Frame {
     traps_misaligned: bool,
     profile: bool,
     zero: Option<Reg>,
-    /// Where a jump to the block's own start goes.
-    head: Option<DynamicLabel>,
+    /// Where a jump to the block's own start goes, with pinned words in their registers.
+    again: Option<DynamicLabel>,
 }
 
 /// Where the emitter is.
@@ -120,6 +123,9 @@ impl Tier1 {
         }
         self.start(input, insns);
         self.head();
+        if self.returns_to_itself(last) {
+            self.enter_loop(input);
+        }
         let mut bounds = Boundaries { rest: input.bounds, now: Site::default() };
         for (i, op) in input.ops.iter().enumerate() {
             self.now = Site { next: self.uses.of(i), ..bounds.at(i) };
@@ -148,7 +154,7 @@ impl Tier1 {
             traps_misaligned: input.traps_misaligned,
             profile: input.profile,
             zero: input.zero,
-            head: None,
+            again: None,
         };
     }
 

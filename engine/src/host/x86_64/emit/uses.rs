@@ -26,18 +26,13 @@ pub struct OpUses {
 }
 
 /// The uses of a block's operands. Reused from block to block.
+#[derive(Default)]
 pub struct Uses {
     ops: Vec<OpUses>,
     /// Words that float ops work on: they live in the state.
     pub floats: RegSet,
     /// The most operands that must be in registers at once.
     pub widest: u32,
-}
-
-impl Default for Uses {
-    fn default() -> Uses {
-        Uses { ops: Vec::new(), floats: RegSet::default(), widest: 0 }
-    }
 }
 
 impl Uses {

@@ -139,7 +139,7 @@ impl Pair {
             let left = interp::run(cpu, &code, setup.pc);
             let in_page = setup.one_page && cpu.pc & !0xfff == setup.pc & !0xfff;
             let left = match left {
-                Leave::Exit(_) if in_page && cpu.pc == setup.pc => continue,
+                Leave::Exit(1) if in_page && cpu.pc == setup.pc => continue,
                 Leave::Exit(n) if in_page => Left::Exit(n),
                 Leave::Exit(_) | Leave::Indirect => Left::Lookup,
                 Leave::Dispatch => Left::Dispatch,
