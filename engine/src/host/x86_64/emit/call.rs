@@ -1,6 +1,7 @@
 //! What the emitter leaves to Rust: helpers, and ops by the interpreter's meaning.
 
 use super::*;
+use crate::host::x86_64::fp::Done;
 
 impl Tier1 {
     /// A helper. It sees and may change all guest words.
@@ -30,9 +31,34 @@ impl Tier1 {
         self.by_interpreter(op);
     }
 
-    /// A float op. They work on the words in the state.
+    /// A float op. They work on the words in the state, and on copies of those in vector registers; an integer operand may
+    /// be in a general one.
     pub(super) fn float(&mut self, op: &Op) {
-        self.by_interpreter(op);
+        use Opcode::*;
+        let from_integer = matches!(op.code, FFromI32 | FFromU32 | FFromI64 | FFromU64 | FMoveF);
+        let integer = self.cache.host_of(op.b).filter(|_| from_integer);
+        if integer.is_none() {
+            self.flush_sources(op);
+        }
+        match self.floats.emit(&mut self.buf, self.features, op, integer) {
+            Done::Yes => self.cache.forget(op.a),
+            Done::Rax if op.a == SINK => {}
+            Done::Rax => {
+                let h = self.target(op, Src::Zero);
+                self.buf.mov(h, RAX);
+                self.result(op, h);
+                self.floats.note(op);
+            }
+            Done::No => {
+                self.by_interpreter(op);
+                self.floats.note(op);
+            }
+        }
+        if let Some(h) = integer
+            && self.cache.host_of(op.b) == Some(h)
+        {
+            self.cache.read(op.b, self.now.next.b);
+        }
     }
 
     /// Brings the state's copies of the operands up to date.

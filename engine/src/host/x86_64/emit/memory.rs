@@ -19,6 +19,7 @@ const fn fast(field: usize) -> i32 {
 #[derive(Clone, Copy)]
 enum Value {
     Host(Host),
+    Vector(u8),
     Zero,
 }
 
@@ -29,11 +30,15 @@ impl Tier1 {
         let b = self.source(op.b, self.now.next.b);
         let in_state = op.a == SINK || self.uses.floats.contains(op.a);
         let d = if in_state { RAX } else { self.target(op, b) };
+        let double = (in_state && op.a != SINK && op.code == Opcode::Load64).then(|| self.floats.target());
         let slow = self.buf.label();
         self.address(b, op.imm);
         if flags.mmu_index() == MMU_CURRENT {
             self.look_up(flags, fast(0), fast(1), slow);
-            self.read_host(op.code, d);
+            match double {
+                Some(x) => x64!(self; movsd Rx(x), [rax + rdx]),
+                None => self.read_host(op.code, d),
+            }
         } else {
             x64!(self; jmp =>slow);
         }
@@ -41,9 +46,17 @@ impl Tier1 {
         self.store_dirty();
         self.describe(op.aux);
         x64!(self; call QWORD [DWORD r15 + disp!(thunks.load)]);
-        self.read_value(op.code, d);
+        match double {
+            Some(x) => x64!(self; movsd Rx(x), [DWORD r15 + disp!(value)]),
+            None => self.read_value(op.code, d),
+        }
         self.back(back);
-        self.loaded(op, d, in_state);
+        if let Some(x) = double {
+            self.floats.loaded(&mut self.buf, op.a, x);
+            self.cache.forget(op.a);
+        } else {
+            self.loaded(op, d, in_state);
+        }
     }
 
     fn loaded(&mut self, op: &Op, d: Host, in_state: bool) {
@@ -61,25 +74,35 @@ impl Tier1 {
         } else if op.a != SINK {
             self.buf.store_word(op.a, d);
             self.cache.forget(op.a);
+            if self.now.next.a != NEVER {
+                self.floats.keep(&mut self.buf, op.a, d);
+            }
         }
     }
 
     /// A store.
     pub(super) fn store(&mut self, op: &Op) {
         let flags = MemFlags(op.aux);
-        let (b, c) = self.sources(op);
+        let x = if flags.size() < 2 { None } else { self.floats.held(op.c) };
+        let (b, c) = if x.is_some() {
+            self.cache.read(op.c, self.now.next.c);
+            (self.source(op.b, self.now.next.b), Src::Zero)
+        } else {
+            self.sources(op)
+        };
         let slow = self.buf.label();
         self.address(b, op.imm);
         if flags.mmu_index() == MMU_CURRENT {
             self.look_up(flags, fast(2), fast(3), slow);
-            let value = self.value(c, RCX);
+            let value = x.map_or_else(|| self.value(c, RCX), Value::Vector);
             self.write_host(flags.size(), value);
         } else {
             x64!(self; jmp =>slow);
         }
         let back = self.cold(slow);
         self.store_dirty();
-        match self.value(c, RDX) {
+        match x.map_or_else(|| self.value(c, RDX), Value::Vector) {
+            Value::Vector(x) => x64!(self; movsd [DWORD r15 + disp!(value)], Rx(x)),
             Value::Host(h) => x64!(self; mov [DWORD r15 + disp!(value)], Rq(h)),
             Value::Zero => x64!(self; mov QWORD [DWORD r15 + disp!(value)], DWORD 0),
         }
@@ -166,6 +189,8 @@ impl Tier1 {
             (Value::Host(h), 1) => x64!(self; mov [rax + rdx], Rw(h)),
             (Value::Host(h), 2) => x64!(self; mov [rax + rdx], Rd(h)),
             (Value::Host(h), _) => x64!(self; mov [rax + rdx], Rq(h)),
+            (Value::Vector(x), 2) => x64!(self; movss [rax + rdx], Rx(x)),
+            (Value::Vector(x), _) => x64!(self; movsd [rax + rdx], Rx(x)),
             (Value::Zero, 0) => x64!(self; mov BYTE [rax + rdx], BYTE 0),
             (Value::Zero, 1) => x64!(self; mov WORD [rax + rdx], WORD 0),
             (Value::Zero, 2) => x64!(self; mov DWORD [rax + rdx], DWORD 0),

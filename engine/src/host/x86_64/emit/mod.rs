@@ -5,13 +5,17 @@
 //! registers inside the block ([`cache`]); they are written back where the block is left, before helpers, and in the cold
 //! path of an access that the TLB does not answer. [`crate::jit::abi`] has the contract with everything around.
 //!
-//! Registers: r15 state, rdi the block's pc, rsi budget; rax, rcx, rdx and the vector registers are scratch inside an op;
-//! the others hold guest words.
+//! Registers: r15 state, rdi the block's pc, rsi budget; rax, rcx, rdx and xmm0 to xmm3 are scratch inside an op; the others
+//! hold guest words, the vector registers those that [`super::fp`] works on.
+
+#![allow(clippy::useless_conversion, reason = "dynasm converts register numbers, which are bytes already")]
 
 #![allow(clippy::useless_conversion, reason = "dynasm converts register numbers, which are bytes already")]
 
 use super::asm::{Alu, Cond, Host, RAX, RCX, RDI, RDX, RSI};
 use super::buffer::{Buffer, Unfinished};
+use super::features::Features;
+use super::fp::Floats;
 use crate::disp;
 use crate::ir::op::{Effects, Shape};
 use crate::ir::{Boundary, Op, Opcode, Reg, SINK};
@@ -20,14 +24,12 @@ use crate::jit::block::{BlockInput, Failed};
 use crate::jit::emitted::{Emitted, RecordRef};
 use cache::{Cache, Taken, bits};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi};
-use features::Features;
 use uses::{NEVER, Next, OpUses, Uses};
 
 mod bitops;
 mod cache;
 mod call;
 mod exit;
-mod features;
 mod integer;
 mod looping;
 mod memory;
@@ -47,6 +49,7 @@ pub struct Tier1 {
     buf: Buffer,
     cache: Cache,
     uses: Uses,
+    floats: Floats,
     features: Features,
     /// References to the record: position of the displacement, offset of the word.
     refs: Vec<(u32, i32)>,
@@ -126,6 +129,9 @@ impl Tier1 {
         let mut bounds = Boundaries { rest: input.bounds, now: Site::default() };
         for (i, op) in input.ops.iter().enumerate() {
             self.now = Site { next: self.uses.of(i), ..bounds.at(i) };
+            if op.code.shape() != Shape::Float {
+                self.floats.note(op);
+            }
             self.op(op);
             self.cache.unlock_all();
         }
@@ -140,6 +146,7 @@ impl Tier1 {
         self.stubs = [None; 2];
         self.uses.analyse(input.ops);
         self.cache.start(input.temps);
+        self.floats.reset();
         self.block = Frame {
             insns,
             page_offset: input.page_offset,

@@ -52,7 +52,7 @@ use sized;
 /// What became of an op.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Done {
-    /// Nothing was emitted: call the `op` thunk, then [`Floats::after`].
+    /// Nothing was emitted: call the `op` thunk, and [`Floats::note`] the op.
     No,
     /// All is done.
     Yes,
@@ -81,18 +81,34 @@ impl Floats {
         Emit { asm, words: &mut self.words, features, op: *op, flags, single, int }.op()
     }
 
-    /// Takes note of an op that was emitted by other means and whose result, if any, is in the state.
-    pub fn after(&mut self, op: &Op) {
-        self.words.after(op);
+    /// Takes note of an op that is emitted by other means, before or after it is. If it has a result, the state has it then, or
+    /// will before the word is read here.
+    pub fn note(&mut self, op: &Op) {
+        self.words.note(op);
     }
 
-    /// Word `word` was written, by an op of which [`Floats::after`] knows, with what general register `value` holds: keeps
-    /// it in a vector register too. Pays for loads of words that float ops read.
+    /// Word `word` was written, by an op that was [noted](Floats::note), with what general register `value` holds: keeps it in
+    /// a vector register too. Pays for loads of words that float ops read.
     pub fn keep(&mut self, asm: &mut Buffer, word: Reg, value: u8) {
-        self.words.unpin();
-        let x = self.words.fresh();
+        let x = self.target();
         dynasm!(asm ; .arch x64 ; movq Rx(x), Rq(value));
         self.words.hold_word(x, word);
+    }
+
+    /// A vector register to load a double into.
+    pub fn target(&mut self) -> X {
+        self.words.unpin();
+        self.words.fresh()
+    }
+
+    /// `x`, from [`Floats::target`], is the new value of a word.
+    pub fn loaded(&mut self, asm: &mut Buffer, word: Reg, x: X) {
+        self.words.write(asm, word, x, false);
+    }
+
+    /// The vector register that holds a word.
+    pub fn held(&mut self, word: Reg) -> Option<X> {
+        self.words.held(word)
     }
 }
 
@@ -108,8 +124,8 @@ struct Emit<'a> {
     int: Option<u8>,
 }
 
-/// A value of the state as an operand: `b`, `c` and `d` of the op.
-type X = u8;
+/// A vector register by number.
+pub type X = u8;
 
 impl Emit<'_> {
     fn op(mut self) -> Done {

@@ -142,8 +142,13 @@ impl Words {
         }
     }
 
-    /// An op was emitted by other means.
-    pub fn after(&mut self, op: &Op) {
+    /// The register that holds a word as it is.
+    pub fn held(&mut self, word: Reg) -> Option<u8> {
+        self.find(Held::Word(word))
+    }
+
+    /// An op is emitted by other means.
+    pub fn note(&mut self, op: &Op) {
         if op.code.effects().has(Effects::STATE) {
             *self = Words::default();
         } else if op.code.fields().writes_a {

@@ -1,7 +1,7 @@
 //! Every pure op at edge values, in every arrangement of operands that the allocator can come to.
 
 use super::*;
-use crate::host::x86_64::emit::features::Features;
+use crate::host::x86_64::features::Features;
 use crate::ir::fields::Aux;
 use crate::ir::op::Shape;
 use crate::ir::{Boundary, Op, Opcode, eval};

@@ -47,7 +47,7 @@ fn random_op(random: &mut Random) -> Op {
 fn emit_any(buffer: &mut Buffer, floats: &mut Floats, op: &Op, random: &mut Random) -> bool {
     if op.code == Opcode::Li {
         dynasm!(buffer ; .arch x64 ; mov r9, QWORD op.imm ; mov [r15 + reg_disp(op.a)], r9);
-        floats.after(op);
+        floats.note(op);
         if random.below(2) == 0 && op.a != SINK {
             floats.keep(buffer, op.a, 9);
         }
@@ -57,7 +57,7 @@ fn emit_any(buffer: &mut Buffer, floats: &mut Floats, op: &Op, random: &mut Rand
     if in_register {
         dynasm!(buffer ; .arch x64 ; mov r10, [r15 + reg_disp(op.b)]);
     }
-    emit(buffer, floats, Features::of_host(), op, in_register.then_some(10))
+    emit(buffer, floats, Features::default(), op, in_register.then_some(10))
 }
 
 fn interpret_all(ops: &[Op], rm: u8, regs: &[u64; 256]) -> ([u64; 256], u8) {

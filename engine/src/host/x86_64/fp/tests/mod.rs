@@ -54,7 +54,7 @@ fn emit(buffer: &mut Buffer, floats: &mut Floats, features: Features, op: &Op, i
     let done = floats.emit(buffer, features, op, int);
     if done == Done::Rax {
         dynasm!(buffer ; .arch x64 ; mov [r15 + reg_disp(op.a)], rax);
-        floats.after(op);
+        floats.note(op);
     }
     done != Done::No
 }

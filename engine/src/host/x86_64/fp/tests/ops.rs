@@ -14,7 +14,7 @@ const MODES: [u8; 4] = [0, 1, 2, 3];
 const ROUNDINGS: [u8; 6] = [0, 1, 2, 3, 4, 7];
 
 fn host() -> Features {
-    Features::of_host()
+    Features::default()
 }
 
 fn op(code: Opcode, fmt: Fmt, rm: u8) -> Op {
@@ -174,7 +174,7 @@ fn to_integral_numbers() {
 /// What the host cannot do exactly is refused, also when its CPU has less than ours.
 #[test]
 fn refusals() {
-    let none = Features::default();
+    let none = Features::NONE;
     for fmt in [Fmt::S, Fmt::D] {
         for rm in [0, 1, 2, 3, 4] {
             for code in [Opcode::FAdd, Opcode::FSqrt, Opcode::FMadd, Opcode::FFromI64] {
