@@ -52,3 +52,8 @@ pub const fn fcr_flags(_fcr: u32) -> u8 {
 pub fn link_stub() -> ([u8; 0], usize) {
     ([], 0)
 }
+
+/// Whether the CPU has fused multiply-add, as far as compiled code is concerned.
+pub fn fuses() -> bool {
+    false
+}

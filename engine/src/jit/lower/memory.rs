@@ -87,17 +87,18 @@ impl Lower<'_> {
         let va = self.virtual_address(op);
         let checked = self.check(va, flags, false);
         let done = self.b.create_block();
-        let result = self.b.append_block_param(done, types::I64);
+        let double = op.code == Opcode::Load64 && self.values.floats.is_double(op.a);
+        let result = self.b.append_block_param(done, if double { types::F64 } else { types::I64 });
 
         self.go_on_in(checked.hit);
         let at = self.host_address(va, checked.entry);
-        let value = self.read(op.code, GUEST, at, 0);
+        let value = self.read(op.code, double, GUEST, at, 0);
         self.b.ins().jump(done, &[BlockArg::Value(value)]);
 
         self.go_on_in(checked.miss);
         self.slow_load(va, flags);
         let state = self.state();
-        let value = self.read(op.code, TRUSTED, state, disp!(value));
+        let value = self.read(op.code, double, TRUSTED, state, disp!(value));
         self.b.ins().jump(done, &[BlockArg::Value(value)]);
 
         self.go_on_in(done);
@@ -107,13 +108,17 @@ impl Lower<'_> {
         ) {
             self.is_signed(result);
         }
-        self.set(op.a, result);
+        if op.code == Opcode::LoadBox32 {
+            self.is_boxed(result);
+        }
+        if double { self.set_double(op.a, result) } else { self.set(op.a, result) }
     }
 
     /// Reads memory as a load op does.
-    fn read(&mut self, code: Opcode, flags: MemFlagsData, at: Value, disp: i32) -> Value {
+    fn read(&mut self, code: Opcode, double: bool, flags: MemFlagsData, at: Value, disp: i32) -> Value {
         let i = self.b.ins();
         match code {
+            _ if double => i.load(types::F64, flags, at, disp),
             Opcode::LoadS8 => i.sload8(types::I64, flags, at, disp),
             Opcode::LoadS16 => i.sload16(types::I64, flags, at, disp),
             Opcode::LoadS32 => i.sload32(flags, at, disp),
@@ -136,7 +141,8 @@ impl Lower<'_> {
     pub fn store(&mut self, op: &Op) {
         let flags = MemFlags(op.aux);
         let va = self.virtual_address(op);
-        let value = self.get(op.c);
+        let double = op.code == Opcode::Store64 && self.values.floats.is_double(op.c);
+        let value = if double { self.raw(op.c) } else { self.get(op.c) };
         let checked = self.check(va, flags, true);
         let done = self.b.create_block();
 
@@ -152,6 +158,7 @@ impl Lower<'_> {
         self.b.ins().jump(done, &[]);
 
         self.go_on_in(checked.miss);
+        let value = if double { self.b.ins().bitcast(types::I64, MemFlagsData::new(), value) } else { value };
         self.slow_store(va, flags, value);
         self.b.ins().jump(done, &[]);
 

@@ -115,7 +115,7 @@ impl<'a> Lower<'a> {
         Lower {
             blocks: region.blocks.iter().map(|_| b.create_block()).collect(),
             edges: flow.edges_in.clone(),
-            values: Values::new(region.rules.zero),
+            values: Values::new(region.rules.zero, float::Floats::of(region)),
             dirty: RegSet::default(),
             at: Place::default(),
             out: Lowered::default(),

@@ -16,7 +16,7 @@ impl Lower<'_> {
     /// Stores words to the state.
     pub fn flush(&mut self, words: RegSet) {
         for word in words.iter() {
-            let value = self.get(word);
+            let value = self.raw(word);
             self.state_store(value, reg_disp(word));
         }
     }

@@ -84,7 +84,8 @@ impl Pair {
             regs[POINTERS[0] as usize] = RAM + RAM_LEN - 8 - r.below(0x100);
         }
         regs[1] = pc;
-        let rm = r.below(5) as u8;
+        // Dynamic rounding to max magnitude is lifted as a static mode.
+        let rm = r.below(4) as u8;
         let flush = r.one_in(3);
         let attention = r.one_in(10);
         for cpu in [&mut self.fast, &mut self.slow] {

@@ -242,13 +242,18 @@ fn cases() -> u32 {
     std::env::var("VITRINE_RANDOM_BLOCKS").ok().and_then(|n| n.parse().ok()).unwrap_or(1500)
 }
 
-fn blocks(max: usize) -> impl Strategy<Value = Block> {
-    (prop::collection::vec(any::<Dice>(), 0..max), any::<Dice>()).prop_map(|(body, end)| {
+fn blocks(max: usize, change: fn(Dice) -> Dice) -> impl Strategy<Value = Block> {
+    (prop::collection::vec(any::<Dice>(), 0..max), any::<Dice>()).prop_map(move |(body, end)| {
         let mut maker = Maker::default();
-        body.into_iter().for_each(|dice| maker.body(dice));
+        body.into_iter().for_each(|dice| maker.body(change(dice)));
         maker.end(end);
         maker.block
     })
+}
+
+/// Float ops for the most part, with loads, stores, constants and helpers between them.
+fn mostly_floats((x, y, z): Dice) -> Dice {
+    (x - x % 64 + pick(&[60, 60, 61, 62, 43, 51, 40, 0, 63], x), y, z)
 }
 
 /// A stream of numbers from a seed.
@@ -352,9 +357,13 @@ impl Bench {
     }
 
     fn check(self, max_ops: usize) {
+        self.check_changed(max_ops, |dice| dice);
+    }
+
+    fn check_changed(self, max_ops: usize, change: fn(Dice) -> Dice) {
         let bench = std::cell::RefCell::new(self);
         let config = Config { cases: cases(), failure_persistence: None, ..Config::default() };
-        let strategy = (blocks(max_ops), any::<u64>());
+        let strategy = (blocks(max_ops, change), any::<u64>());
         let result = TestRunner::new(config)
             .run(&strategy, |(block, seed)| bench.borrow_mut().try_block(&block, seed));
         if let Err(e) = result {
@@ -372,7 +381,7 @@ impl Bench {
             budget: if next() & 7 == 0 { (next() % 70) as i64 } else { 3000 },
             profile: next() & 3 == 0,
             one_page: next() & 7 != 0,
-            rm: (next() % 5) as u8,
+            rm: (next() % 4) as u8,
             traps_misaligned: self.traps_misaligned,
             ..Setup::default()
         };
@@ -401,6 +410,11 @@ fn short_blocks_do_what_the_interpreter_does() {
 #[test]
 fn long_blocks_do_what_the_interpreter_does() {
     Bench::bare(false).check(60);
+}
+
+#[test]
+fn float_blocks_do_what_the_interpreter_does() {
+    Bench::bare(false).check_changed(30, mostly_floats);
 }
 
 #[test]
