@@ -93,6 +93,9 @@ impl Lower<'_> {
         });
         let args = self.place(0);
         self.call_op(op, args);
+        if op.code == Opcode::Call {
+            self.empty_slots();
+        }
         if op.dest().is_some_and(|a| !self.live.guest.contains(a)) {
             self.forget_temp(op.a);
         }

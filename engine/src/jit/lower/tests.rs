@@ -64,6 +64,9 @@ fn one_run(pair: &mut Pair, subject: &Subject, loaded: &Loaded) -> u64 {
     let at = fast.pc.wrapping_sub(subject.entry()) as i64;
     let here = subject.region.blocks.iter().any(|b| b.offset as i64 == at);
     let in_page = fast.pc & !0xfff == CODE;
+    let ran = (start - fast.budget) as u64;
+    let raised = u64::from(fast.retired_base != 0);
+    assert_eq!(fast.tier2_insns, ran - raised, "retired by tier 2");
     match exit.kind() {
         Exit::LINK => {
             assert!(loaded.slot(exit.address()).is_some(), "a slot");
@@ -77,7 +80,7 @@ fn one_run(pair: &mut Pair, subject: &Subject, loaded: &Loaded) -> u64 {
         Exit::DISPATCH | Exit::FLOW => {}
         kind => panic!("exit {kind}"),
     }
-    (start - fast.budget) as u64
+    ran
 }
 
 const ALL: Mix = Mix { blocks: 8, ops: 24, floats: true, wild: true };
