@@ -5,8 +5,7 @@ use super::pages::Mode;
 use super::values::TRUSTED;
 use crate::ir::op::{Align, MemFlags};
 use crate::ir::{Op, Opcode};
-use crate::jit::abi::reg_disp;
-use cranelift_codegen::ir::{AtomicRmwOp, BlockArg, InstBuilder, Type, Value, types};
+use cranelift_codegen::ir::{AtomicRmwOp, InstBuilder, Type, Value, types};
 
 const fn width(flags: MemFlags) -> Type {
     match flags.size() {
@@ -38,20 +37,10 @@ impl Lower<'_> {
         let ty = width(flags);
         let (va, by) = (self.get(op.b), self.get(op.c));
         let reached = self.reach(va, 0, flags.align(Align::Trap), true, Mode::Look);
-        let done = self.b.create_block();
-        let result = self.b.append_block_param(done, types::I64);
         let by = if ty == types::I64 { by } else { self.b.ins().ireduce(ty, by) };
         let old = self.b.ins().atomic_rmw(ty, TRUSTED, operation(op.code), reached.at, by);
         let old = self.widened(old, ty);
-        self.b.ins().jump(done, &[BlockArg::Value(old)]);
-
-        self.go_on_in(reached.miss);
-        self.slow_op(op);
-        let old = self.state_load(types::I64, reg_disp(op.a));
-        self.b.ins().jump(done, &[BlockArg::Value(old)]);
-
-        self.go_on_in(done);
-        self.set(op.a, result);
+        self.set(op.a, old);
     }
 
     fn widened(&mut self, value: Value, ty: Type) -> Value {

@@ -1,4 +1,5 @@
-//! Loads and stores: the TLB checked inline, the rest in a cold block. `mem/tlb.rs` has the layout.
+//! Loads and stores: the TLB checked inline, a miss filled from a cold block. What is not ordinary memory, or faults, leaves the
+//! region before the instruction, which the interpreter then does. `mem/tlb.rs` has the layout.
 //!
 //! The tag is compared with the page of the access's last byte, or with its first byte's page and alignment where misaligned
 //! accesses must not be done here. An access that crosses pages never matches: its entry is that of the first page.
@@ -9,11 +10,11 @@ use super::values::TRUSTED;
 use crate::disp;
 use crate::ir::op::{Align, MemFlags};
 use crate::ir::{Op, Opcode};
-use crate::jit::abi::STATE;
+use crate::jit::abi::{NO_PAGE, STATE};
 use crate::mem::PAGE_MASK;
 use crate::mem::tlb::FAST;
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{self, BlockArg, InstBuilder, MemFlagsData, Value, types};
+use cranelift_codegen::ir::{BlockArg, InstBuilder, MemFlagsData, Value, types};
 use cranelift_frontend::Variable;
 
 /// Guest memory: mapped, because the TLB says so, and not always aligned.
@@ -38,19 +39,6 @@ pub struct Reached {
     pub at: Value,
     /// To be added to it.
     pub disp: i32,
-    /// Where the slow path begins; cold, and still empty.
-    pub miss: ir::Block,
-    /// The guest address, there.
-    pub va: Value,
-}
-
-/// A page's look-up in the TLB that has branched, both ways not yet filled in.
-struct Looked {
-    entry: Value,
-    /// The page, if it hits.
-    page: Value,
-    hit: ir::Block,
-    miss: ir::Block,
 }
 
 impl Lower<'_> {
@@ -58,7 +46,7 @@ impl Lower<'_> {
         if by == 0 { base } else { self.b.ins().iadd_imm_s(base, by) }
     }
 
-    /// Whether a misaligned access must take the slow path.
+    /// Whether a misaligned access must not be done here.
     fn wants_aligned(&self, flags: MemFlags) -> bool {
         match flags.align_rule() {
             Align::Any => false,
@@ -67,8 +55,9 @@ impl Lower<'_> {
         }
     }
 
-    /// Looks `va` up in the load or store table.
-    fn look_up(&mut self, va: Value, flags: MemFlags, store: bool) -> Looked {
+    /// Finds the page of an access in the load or store table, or has it brought there; leaves the region where it cannot be.
+    /// Returns the page and what to add to its addresses.
+    fn look_up(&mut self, va: Value, flags: MemFlags, store: bool) -> [Value; 2] {
         let (table, mask) = if store { (fast(2), fast(3)) } else { (fast(0), fast(1)) };
         let last = last_byte(flags);
         let index = self.b.ins().ushr_imm_s(va, 8);
@@ -83,11 +72,26 @@ impl Lower<'_> {
             self.b.ins().band_imm_s(end, PAGE_MASK as i64)
         };
         let tag = self.b.ins().load(types::I64, TRUSTED, entry, 0);
-        let same = self.b.ins().icmp(IntCC::Equal, page, tag);
-        let (hit, miss) = (self.b.create_block(), self.b.create_block());
+        let addend = self.b.ins().load(types::I64, TRUSTED, entry, 8);
+        let other = self.b.ins().icmp(IntCC::NotEqual, page, tag);
+        let [on, miss, out] = [(); 3].map(|()| self.b.create_block());
+        let found = self.b.append_block_param(on, types::I64);
         self.b.set_cold_block(miss);
-        self.b.ins().brif(same, hit, &[], miss, &[]);
-        Looked { entry, page, hit, miss }
+        self.b.set_cold_block(out);
+        // The rarer way first: Cranelift then puts it, and all that only it leads to, behind the rest, out of loops, where what
+        // it needs in registers weighs least.
+        self.b.ins().brif(other, miss, &[], on, &[BlockArg::Value(addend)]);
+
+        self.go_on_in(miss);
+        let addend = self.fill(va, flags, store);
+        let none = self.b.ins().icmp_imm_s(IntCC::Equal, addend, NO_PAGE as i64);
+        self.b.ins().brif(none, out, &[], on, &[BlockArg::Value(addend)]);
+
+        self.go_on_in(out);
+        self.retry();
+
+        self.go_on_in(on);
+        [page, found]
     }
 
     /// Makes the check of an access at `base + imm`, and goes on where it hits.
@@ -96,15 +100,16 @@ impl Lower<'_> {
             return self.reach_by_slot(base, imm, flags, store, self.slots[slot]);
         }
         let va = self.offset(base, imm);
-        let looked = self.look_up(va, flags, store);
-        self.go_on_in(looked.hit);
-        let addend = self.b.ins().load(types::I64, TRUSTED, looked.entry, 8);
+        let found = self.look_up(va, flags, store);
         if let Mode::Keep(slot) = mode {
-            let [page, add] = self.slots[slot];
-            self.b.def_var(page, looked.page);
-            self.b.def_var(add, addend);
+            self.keep(self.slots[slot], found);
         }
-        Reached { at: self.b.ins().iadd(addend, va), disp: 0, miss: looked.miss, va }
+        Reached { at: self.b.ins().iadd(found[1], va), disp: 0 }
+    }
+
+    fn keep(&mut self, slot: [Variable; 2], found: [Value; 2]) {
+        self.b.def_var(slot[0], found[0]);
+        self.b.def_var(slot[1], found[1]);
     }
 
     /// As [`Lower::reach`], by the page in a slot; by the TLB, cold, if it is another. A misaligned access is another page's.
@@ -114,34 +119,33 @@ impl Lower<'_> {
         imm: i64,
         flags: MemFlags,
         store: bool,
-        [page, add]: [Variable; 2],
+        slot: [Variable; 2],
     ) -> Reached {
         let va = self.offset(base, imm);
         let want = self.b.ins().band_imm_s(va, PAGE_MASK as i64 | last_byte(flags));
-        let held = self.b.use_var(page);
-        let same = self.b.ins().icmp(IntCC::Equal, want, held);
-        let (hit, other) = (self.b.create_block(), self.b.create_block());
-        self.b.set_cold_block(other);
-        self.b.ins().brif(same, hit, &[], other, &[]);
+        let held = self.b.use_var(slot[0]);
+        let other = self.b.ins().icmp(IntCC::NotEqual, want, held);
+        let (hit, look) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(look);
+        self.b.ins().brif(other, look, &[], hit, &[]);
 
-        self.go_on_in(other);
+        self.go_on_in(look);
         // Computed again, so that it takes no register on the hot path.
         let va = self.offset(base, imm);
-        let looked = self.look_up(va, flags, store);
-        self.go_on_in(looked.hit);
-        self.b.set_cold_block(looked.hit);
-        let addend = self.b.ins().load(types::I64, TRUSTED, looked.entry, 8);
-        self.b.def_var(page, looked.page);
-        self.b.def_var(add, addend);
+        let found = self.look_up(va, flags, store);
+        if let Some(block) = self.b.current_block() {
+            self.b.set_cold_block(block);
+        }
+        self.keep(slot, found);
         self.b.ins().jump(hit, &[]);
 
         self.go_on_in(hit);
-        let add = self.b.use_var(add);
+        let add = self.b.use_var(slot[1]);
         let (at, disp) = match i32::try_from(imm) {
             Ok(disp) => (base, disp),
             Err(_) => (self.offset(base, imm), 0),
         };
-        Reached { at: self.b.ins().iadd(at, add), disp, miss: looked.miss, va }
+        Reached { at: self.b.ins().iadd(at, add), disp }
     }
 
     /// No slot holds a page.
@@ -160,49 +164,37 @@ impl Lower<'_> {
 
     /// Lowers a load.
     pub fn load(&mut self, op: &Op) {
-        let flags = MemFlags(op.aux);
         let base = self.get(op.b);
-        let reached = self.reach(base, op.imm, flags, false, self.mode());
-        let done = self.b.create_block();
-        let result = self.b.append_block_param(done, types::I64);
-        let value = self.read(op.code, GUEST, reached.at, reached.disp);
-        self.b.ins().jump(done, &[BlockArg::Value(value)]);
-
-        self.go_on_in(reached.miss);
-        self.slow_load(reached.va, flags);
-        let state = self.state();
-        let value = self.read(op.code, TRUSTED, state, disp!(value));
-        self.b.ins().jump(done, &[BlockArg::Value(value)]);
-
-        self.go_on_in(done);
+        let reached = self.reach(base, op.imm, MemFlags(op.aux), false, self.mode());
+        let value = self.read(op.code, reached.at, reached.disp);
         if matches!(
             op.code,
             Opcode::LoadS8 | Opcode::LoadS16 | Opcode::LoadS32 | Opcode::LoadU8 | Opcode::LoadU16
         ) {
-            self.is_signed(result);
+            self.is_signed(value);
         }
-        self.set(op.a, result);
+        self.set(op.a, value);
     }
 
     /// Reads memory as a load op does.
-    fn read(&mut self, code: Opcode, flags: MemFlagsData, at: Value, disp: i32) -> Value {
+    fn read(&mut self, code: Opcode, at: Value, disp: i32) -> Value {
         let i = self.b.ins();
         match code {
-            Opcode::LoadS8 => i.sload8(types::I64, flags, at, disp),
-            Opcode::LoadS16 => i.sload16(types::I64, flags, at, disp),
-            Opcode::LoadS32 => i.sload32(flags, at, disp),
-            Opcode::LoadU8 => i.uload8(types::I64, flags, at, disp),
-            Opcode::LoadU16 => i.uload16(types::I64, flags, at, disp),
-            Opcode::LoadU32 => i.uload32(flags, at, disp),
+            Opcode::LoadS8 => i.sload8(types::I64, GUEST, at, disp),
+            Opcode::LoadS16 => i.sload16(types::I64, GUEST, at, disp),
+            Opcode::LoadS32 => i.sload32(GUEST, at, disp),
+            Opcode::LoadU8 => i.uload8(types::I64, GUEST, at, disp),
+            Opcode::LoadU16 => i.uload16(types::I64, GUEST, at, disp),
+            Opcode::LoadU32 => i.uload32(GUEST, at, disp),
             Opcode::LoadBox16 => {
-                let value = i.uload16(types::I64, flags, at, disp);
+                let value = i.uload16(types::I64, GUEST, at, disp);
                 self.b.ins().bor_imm_s(value, !0xffff)
             }
             Opcode::LoadBox32 => {
-                let value = i.uload32(flags, at, disp);
+                let value = i.uload32(GUEST, at, disp);
                 self.b.ins().bor_imm_s(value, !0xffff_ffff)
             }
-            _ => i.load(types::I64, flags, at, disp),
+            _ => i.load(types::I64, GUEST, at, disp),
         }
     }
 
@@ -211,7 +203,6 @@ impl Lower<'_> {
         let flags = MemFlags(op.aux);
         let (base, value) = (self.get(op.b), self.get(op.c));
         let reached = self.reach(base, op.imm, flags, true, self.mode());
-        let done = self.b.create_block();
         let (at, disp, i) = (reached.at, reached.disp, self.b.ins());
         match op.code {
             Opcode::Store8 => i.istore8(GUEST, value, at, disp),
@@ -219,12 +210,5 @@ impl Lower<'_> {
             Opcode::Store32 => i.istore32(GUEST, value, at, disp),
             _ => i.store(GUEST, value, at, disp),
         };
-        self.b.ins().jump(done, &[]);
-
-        self.go_on_in(reached.miss);
-        self.slow_store(reached.va, flags, value);
-        self.b.ins().jump(done, &[]);
-
-        self.go_on_in(done);
     }
 }

@@ -9,7 +9,6 @@
 //! hold guest words, the vector registers those that [`super::fp`] works on.
 
 #![allow(clippy::useless_conversion, reason = "dynasm converts register numbers, which are bytes already")]
-
 #![allow(clippy::useless_conversion, reason = "dynasm converts register numbers, which are bytes already")]
 
 use super::asm::{Alu, Cond, Host, RAX, RCX, RDI, RDX, RSI};
