@@ -10,8 +10,6 @@
 
 #![allow(clippy::useless_conversion, reason = "dynasm converts register numbers, which are bytes already")]
 
-#![allow(clippy::useless_conversion, reason = "dynasm converts register numbers, which are bytes already")]
-
 use super::asm::{Alu, Cond, Host, RAX, RCX, RDI, RDX, RSI};
 use super::buffer::{Buffer, Unfinished};
 use super::features::Features;
@@ -26,6 +24,7 @@ use cache::{Cache, Taken, bits};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi};
 use uses::{NEVER, Next, OpUses, Uses};
 
+mod atomic;
 mod bitops;
 mod cache;
 mod call;
@@ -70,6 +69,7 @@ struct Frame {
     traps_misaligned: bool,
     profile: bool,
     zero: Option<Reg>,
+    temps: Reg,
     /// Where a jump to the block's own start goes, with pinned words in their registers.
     again: Option<DynamicLabel>,
 }
@@ -154,6 +154,7 @@ impl Tier1 {
             traps_misaligned: input.traps_misaligned,
             profile: input.profile,
             zero: input.zero,
+            temps: input.temps,
             again: None,
         };
     }
