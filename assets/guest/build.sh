@@ -16,4 +16,4 @@ exec "$cc" -std=gnu17 -O2 -g0 -march=rv64gc -mabi=lp64d -mcmodel=medany \
     -Wall -Wextra -Werror=implicit-function-declaration \
     -static -no-pie -nostdlib -nostartfiles -T ../link.ld \
     -Wl,--build-id=none,--gc-sections,-z,max-page-size=4096,-z,noexecstack,--no-warn-rwx-segments \
-    -o "$out" start.S trap.S *.c
+    -o "$out" start.S trap.S events.S *.c

@@ -4,6 +4,7 @@
 //! interrupt lines that are atomics of a hart.
 
 pub mod cache;
+pub mod debug;
 pub mod exec;
 pub mod float;
 pub mod guest;

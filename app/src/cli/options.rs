@@ -207,9 +207,13 @@ pub struct MachineArgs {
     /// Name of the machine.
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// How guest code runs: interpreter, tier1, tier2, adaptive, accelerated.
+    /// How guest code runs: interpreter, tier1, tier2, adaptive, accelerated; or lockstep, which compares one of them with the
+    /// interpreter, all the time.
     #[arg(long, value_name = "MODE")]
     pub engine: Option<String>,
+    /// The mode that --engine lockstep compares: tier1, tier2 or adaptive; tier2 if not given.
+    #[arg(long, value_name = "MODE")]
+    pub lockstep_tier: Option<String>,
     /// For experiments: tier1-runs=N,tier2-runs=N,tier2-eager-runs=N (runs before code climbs), code-cache=SIZE, workers=N.
     #[arg(long, value_name = "LIST")]
     pub engine_tuning: Option<String>,

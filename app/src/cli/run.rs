@@ -13,9 +13,13 @@ use std::time::Duration;
 
 /// Carries out `vitrine run`.
 pub fn run(args: &RunArgs) -> Result<u8, Failure> {
-    let Launch { config, ports } = translate::launch(&args.machine, args.resume.as_deref())?;
+    let Launch { config, ports, lockstep } = translate::launch(&args.machine, args.resume.as_deref())?;
     let timeout = args.timeout.map(seconds).transpose()?;
     let headless = headless(args)?;
+    if lockstep && !headless {
+        let next = "Add --headless.";
+        return Err(usage("Machines in lockstep run in the terminal", "--engine lockstep", next));
+    }
     translate::check_files(&config)?;
     let options = StartOptions {
         paused: args.paused,
@@ -30,7 +34,10 @@ pub fn run(args: &RunArgs) -> Result<u8, Failure> {
         note("vitrine: there is no display, so it runs in the terminal; Ctrl-A x leaves, Ctrl-A h helps");
     }
     let _lock = lock(args, &config)?;
-    let machine = machine::spawn(&config, options)?;
+    let machine = match lockstep {
+        true => machine::lockstep::spawn(&config, options)?,
+        false => machine::spawn(&config, options)?,
+    };
     headless::drive(&machine, Plan { ports, timeout, save: args.save.clone() })
 }
 

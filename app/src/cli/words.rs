@@ -76,6 +76,7 @@ const WORDS: &[(&str, Kind)] = &[
     ("icount", Value("icount")),
     ("rtc", Value("rtc")),
     ("engine", Value("engine")),
+    ("lockstep-tier", Value("lockstep-tier")),
     ("engine-tuning", Value("engine-tuning")),
     ("timeout", Value("timeout")),
     ("deterministic", Flag("deterministic")),

@@ -6,6 +6,7 @@
 pub mod api;
 mod attach;
 pub mod build;
+pub mod lockstep;
 mod save;
 mod thread;
 pub mod tiers;

@@ -26,26 +26,36 @@ static void run_one(const struct kernel *k, u32 times) {
     else verdict(hash_end(result), k->expected);
 }
 
+static const struct kernel *kernel_at(u32 i) { return i < kernel_count ? &kernels[i] : &events[i - kernel_count]; }
+
+static void list_kernels(const char *name) {
+    kprintf("bench: no kernel %s; there are\n ", name);
+    for (u32 i = 0; i < kernel_count + event_count; i++) kprintf(" %s", kernel_at(i)->name);
+    kprintf("\n");
+}
+
 void cmd_bench(int argc, char **argv) {
     const char *name = argc > 1 ? argv[1] : "all";
     u64 times = number_or(argc > 2 ? argv[2] : "", 1);
+    const u32 count = kernel_count + event_count;
     bool all = !strcmp(name, "all"), found = all;
     if (times < 1 || times > 100000) {
         kprintf("bench: the number of times goes from 1 to 100000\n");
         return;
     }
-    for (u32 i = 0; i < kernel_count; i++) found |= !strcmp(name, kernels[i].name);
+    for (u32 i = 0; i < count; i++) found |= !strcmp(name, kernel_at(i)->name);
     if (!found) {
-        kprintf("bench: no kernel %s; there are\n ", name);
-        for (u32 i = 0; i < kernel_count; i++) kprintf(" %s", kernels[i].name);
-        kprintf("\n");
+        list_kernels(name);
         return;
     }
     heading("Benchmark", "fixed work; the check does not depend on speed");
     show_header();
-    for (u32 i = 0; i < kernel_count && !console_interrupted(); i++) {
-        if (all && i && i % 3 == 0) rule(77);
-        if (all || !strcmp(name, kernels[i].name)) run_one(&kernels[i], (u32)times);
+    for (u32 i = 0; i < count && !console_interrupted(); i++) {
+        const struct kernel *k = kernel_at(i);
+        if (!all && strcmp(name, k->name)) continue;
+        if (all && i && k->group != kernel_at(i - 1)->group) rule(77);
+        if (k->group != EVENTS || events_possible()) run_one(k, (u32)times);
+        else kprintf("    %s%-8s%s needs Sv39 translation, which this machine has not\n", sty(BOLD), k->name, sty(OFF));
     }
     gap();
 }

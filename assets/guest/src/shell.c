@@ -43,7 +43,7 @@ const struct command commands[] = {
     {"info", "", "the machine: harts, ISA, memory, clock", cmd_info},
     {"mandel", "[zoom] [plain]", "the Mandelbrot set in text, zoom 0 to 9", cmd_mandel},
     {"-Work for the machine", "", "", NULL},
-    {"bench", "[name] [times]", "integer, float, memory and call kernels", cmd_bench},
+    {"bench", "[name] [times]", "kernels of every kind, from integers to faults", cmd_bench},
     {"harts", "", "all harts count together, with atomics", cmd_harts},
     {"smc", "[rounds]", "code that rewrites itself and runs", cmd_smc},
     {"fp", "", "rounding modes and exception flags", cmd_fp},

@@ -90,6 +90,10 @@ impl<G: Guest> Cpu<G> {
         if t.cacheable {
             let context = G::context(self, index);
             self.tlb.fill(context, index, access, va, t.pa, t.size_log2);
+            if access == Access::Store {
+                // Stores by the entry tell nobody.
+                self.shared.memory.mark_dirty(t.pa);
+            }
         }
         Ok(t)
     }

@@ -3,6 +3,7 @@
 //! Each ISA makes its engine in its own folder (`guest::riscv::engine`), so that run loop and interpreter are compiled
 //! here, once, whoever uses them.
 
+use super::compare::{self, Difference};
 use super::hart::Request;
 use super::harts::{Harts, ThreadError};
 use super::mode::{Settings, TierCounts};
@@ -12,6 +13,7 @@ use crate::cache::jump::JumpCounts;
 use crate::guest::Guest;
 use crate::mem::tlb::TlbCounts;
 use std::sync::Arc;
+use std::time::Duration;
 use thiserror::Error;
 
 /// What a hart shows of itself while it stands still.
@@ -40,6 +42,15 @@ pub struct HartCounts {
     pub insns: u64,
 }
 
+/// A block as text.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Explained {
+    /// Guest instructions and what they were lifted to.
+    pub text: String,
+    /// Address and assembly of each guest instruction.
+    pub insns: Vec<(u64, String)>,
+}
+
 /// A saved state cannot be taken.
 #[derive(Debug, Error)]
 pub enum RestoreError {
@@ -63,6 +74,11 @@ pub trait Engine: Send + Sync {
     fn is_paused(&self) -> bool;
     /// Deterministic mode: pauses by itself at the end of the round in which `insns` instructions in all have retired.
     fn pause_at(&self, insns: u64);
+    /// Deterministic mode: as [`Engine::pause_at`], but on the instruction, in the midst of a round. Resumed, the round goes on
+    /// as if nothing had happened.
+    fn pause_exactly_at(&self, insns: u64);
+    /// Waits until all harts stand, at most `time`. Whether they do.
+    fn wait_paused(&self, time: Duration) -> bool;
     /// Deterministic mode: what makes it pause by itself at the end of the round in which it is called. For whoever hears,
     /// inside of a device, that the machine is over: how far harts run on after that would be chance otherwise.
     fn halter(&self) -> Arc<dyn Fn() + Send + Sync>;
@@ -91,6 +107,15 @@ pub trait Engine: Send + Sync {
     fn save(&self) -> Result<Vec<u8>, RestoreError>;
     /// Takes a saved state in place of the present one, while paused. All code is forgotten.
     fn restore(&self, bytes: &[u8]) -> Result<(), RestoreError>;
+    /// As [`Engine::restore`], but keeps code. Whoever put memory back has done it by [`Memory::load`], which kills the code that it
+    /// changes.
+    ///
+    /// [`Memory::load`]: crate::mem::ram::Memory::load
+    fn rewind(&self, bytes: &[u8]) -> Result<(), RestoreError>;
+    /// What of two saved states differs.
+    fn differences(&self, first: &[u8], second: &[u8]) -> Result<Vec<Difference>, RestoreError>;
+    /// The block that hart `id`, which stands, would run at `pc`.
+    fn explain(&self, id: usize, pc: u64) -> Option<Explained>;
 }
 
 impl<G: Guest> Engine for Harts<G> {
@@ -108,6 +133,12 @@ impl<G: Guest> Engine for Harts<G> {
     }
     fn pause_at(&self, insns: u64) {
         Harts::pause_at(self, insns);
+    }
+    fn pause_exactly_at(&self, insns: u64) {
+        Harts::pause_exactly_at(self, insns);
+    }
+    fn wait_paused(&self, time: Duration) -> bool {
+        Harts::wait_paused(self, time)
     }
     fn halter(&self) -> Arc<dyn Fn() + Send + Sync> {
         Harts::halter(self)
@@ -169,21 +200,47 @@ impl<G: Guest> Engine for Harts<G> {
     }
 
     fn restore(&self, bytes: &[u8]) -> Result<(), RestoreError> {
-        let states: Vec<HartState<G>> = postcard::from_bytes(bytes)?;
-        if states.len() != self.len() {
-            return Err(StateError::Harts { found: states.len(), expected: self.len() }.into());
-        }
-        // All or none.
-        let expected = G::TEMPS as usize;
-        if let Some(bad) = states.iter().find(|s| s.regs.len() != expected) {
-            return Err(StateError::Registers { found: bad.regs.len(), expected }.into());
-        }
+        let states = states::<G>(bytes, self.len())?;
         Harts::code(self).drop_all();
         for (i, s) in states.iter().enumerate() {
             if let Some(mut v) = self.vcpu(i) {
                 v.restore(s)?;
             }
         }
+        self.forget_round();
         Ok(())
     }
+
+    fn rewind(&self, bytes: &[u8]) -> Result<(), RestoreError> {
+        let states = states::<G>(bytes, self.len())?;
+        for (i, s) in states.iter().enumerate() {
+            if let Some(mut v) = self.vcpu(i) {
+                v.rewind(s)?;
+            }
+        }
+        self.forget_round();
+        Ok(())
+    }
+
+    fn differences(&self, first: &[u8], second: &[u8]) -> Result<Vec<Difference>, RestoreError> {
+        let [first, second] = [states::<G>(first, self.len())?, states(second, self.len())?];
+        Ok(compare::differences(&first, &second))
+    }
+
+    fn explain(&self, id: usize, pc: u64) -> Option<Explained> {
+        self.vcpu(id)?.explain(pc)
+    }
+}
+
+/// Reads saved states: all that this machine can take, or none.
+fn states<G: Guest>(bytes: &[u8], harts: usize) -> Result<Vec<HartState<G>>, RestoreError> {
+    let states: Vec<HartState<G>> = postcard::from_bytes(bytes)?;
+    if states.len() != harts {
+        return Err(StateError::Harts { found: states.len(), expected: harts }.into());
+    }
+    let expected = G::TEMPS as usize;
+    if let Some(bad) = states.iter().find(|s| s.regs.len() != expected) {
+        return Err(StateError::Registers { found: bad.regs.len(), expected }.into());
+    }
+    Ok(states)
 }

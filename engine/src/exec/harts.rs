@@ -6,6 +6,7 @@
 use super::cpu::Shared;
 use super::hart::{Hart, Lines};
 use super::mode::{Settings, TierCounts};
+use super::rounds::{StopAt, rounds};
 use super::time::TimeSource;
 use super::vcpu::{Stop, Vcpu};
 use crate::cache::code::CodeMap;
@@ -22,8 +23,6 @@ use std::time::{Duration, Instant};
 
 /// Instructions between polls of a free-running hart.
 const SLICE: i64 = 50_000;
-/// Instructions of a hart per round in deterministic mode.
-const ROUND: i64 = 10_000;
 
 #[derive(Default)]
 struct Gate {
@@ -34,15 +33,15 @@ struct Gate {
 }
 
 /// What steers the threads.
-struct Control {
+pub(super) struct Control {
     gate: Mutex<Gate>,
     changed: Condvar,
     /// Copy of `paused || quit` for polls.
     stop: AtomicBool,
     /// Wakes the deterministic thread: an input was queued.
-    input: AtomicBool,
-    /// Stop by itself once this many instructions have retired in all (deterministic mode; `u64::MAX` = never).
-    stop_at: AtomicU64,
+    pub(super) input: AtomicBool,
+    /// Where the deterministic thread stops by itself.
+    pub(super) stop_at: StopAt,
 }
 
 /// The harts of a machine.
@@ -84,7 +83,7 @@ impl<G: Guest> Harts<G> {
             changed: Condvar::new(),
             stop: AtomicBool::new(true),
             input: AtomicBool::new(false),
-            stop_at: AtomicU64::new(u64::MAX),
+            stop_at: StopAt::default(),
         });
         Harts { shared, code, settings, queue, vcpus, control, threads: Vec::new(), workers: Vec::new() }
     }
@@ -214,7 +213,18 @@ impl<G: Guest> Harts<G> {
     /// Runs until about `insns` instructions have retired in all since power-on, then pauses by itself. Deterministic mode
     /// only; the stop is at the end of a round.
     pub fn pause_at(&self, insns: u64) {
-        self.control.stop_at.store(insns, Ordering::Release);
+        self.control.stop_at.end_of_round(insns);
+    }
+
+    /// As [`Harts::pause_at`], but stops on the instruction, in the midst of a round, which goes on where it was when the harts
+    /// are resumed.
+    pub fn pause_exactly_at(&self, insns: u64) {
+        self.control.stop_at.exactly(insns);
+    }
+
+    /// A restored machine begins a round.
+    pub(super) fn forget_round(&self) {
+        self.control.stop_at.forget_round();
     }
 
     /// Hands over what waits at the input port of deterministic harts, which stand.
@@ -229,13 +239,25 @@ impl<G: Guest> Harts<G> {
     /// What makes deterministic harts pause at the end of the round in which it is called.
     pub fn halter(&self) -> Arc<dyn Fn() + Send + Sync> {
         let control = self.control.clone();
-        Arc::new(move || control.stop_at.store(0, Ordering::Release))
+        Arc::new(move || control.stop_at.end_of_round(0))
     }
 
     /// Whether all harts stand at the gate.
     pub fn is_paused(&self) -> bool {
         let gate = self.control.gate.lock();
         gate.paused && gate.waiting >= self.hart_threads()
+    }
+
+    /// Waits until all harts stand at the gate, at most `time`. Whether they do.
+    pub fn wait_paused(&self, time: Duration) -> bool {
+        let until = Instant::now() + time;
+        let mut gate = self.control.gate.lock();
+        while !(gate.paused && gate.waiting >= self.hart_threads()) {
+            if self.control.changed.wait_until(&mut gate, until).timed_out() {
+                return false;
+            }
+        }
+        true
     }
 
     fn kick_all(&self) {
@@ -283,7 +305,7 @@ impl<G: Guest> Drop for Harts<G> {
 
 impl Control {
     /// Waits while paused. False: end the thread.
-    fn pass(&self) -> bool {
+    pub(super) fn pass(&self) -> bool {
         let mut gate = self.gate.lock();
         gate.waiting += 1;
         self.changed.notify_all();
@@ -294,7 +316,12 @@ impl Control {
         !gate.quit
     }
 
-    fn stopping(&self) -> bool {
+    /// The deterministic thread has come to where it stops.
+    pub(super) fn shut(&self) {
+        self.gate.lock().paused = true;
+    }
+
+    pub(super) fn stopping(&self) -> bool {
         self.stop.load(Ordering::Acquire)
     }
 }
@@ -332,7 +359,7 @@ fn run_slice<G: Guest>(v: &mut Vcpu<G>, lines: &Lines) {
     }
 }
 
-fn note_flow<G: Guest>(v: &mut Vcpu<G>, flow: Flow) {
+pub(super) fn note_flow<G: Guest>(v: &mut Vcpu<G>, flow: Flow) {
     match flow {
         Flow::Continue => {}
         Flow::Park => v.cpu.hart.set_started(false),
@@ -367,70 +394,4 @@ fn wait<G: Guest>(v: &mut Vcpu<G>, lines: &Lines, control: &Control) {
         v.cpu.hart.set_asleep(false);
     }
     v.cpu.hart.idle_ns.fetch_add(begin.elapsed().as_nanos() as u64, Ordering::Relaxed);
-}
-
-/// Body of the one thread of deterministic mode.
-fn rounds<G: Guest>(vcpus: &[Arc<Mutex<Vcpu<G>>>], shared: &Shared<G>, control: &Control) {
-    // All harts are on this thread: none is ever waited for.
-    while control.pass() {
-        let mut vs: Vec<_> = vcpus.iter().map(|v| v.lock()).collect();
-        while !control.stopping() {
-            let total = vs.iter().fold(0u64, |sum, v| sum.wrapping_add(v.cpu.instret()));
-            if total >= control.stop_at.load(Ordering::Acquire) {
-                control.stop_at.store(u64::MAX, Ordering::Release);
-                control.gate.lock().paused = true;
-                break;
-            }
-            control.input.store(false, Ordering::Release);
-            shared.inputs.drain(total);
-            shared.clock.ring_due();
-            let begin = shared.clock.now_ns();
-            let mut busy = false;
-            for v in &mut vs {
-                busy |= round_of(v, begin);
-            }
-            if busy {
-                // A timer that the guest has set to the end of time is where idle time may have gone.
-                let length = (ROUND as u64).saturating_mul(shared.ns_per_insn);
-                shared.clock.set_virtual(begin.saturating_add(length));
-            } else {
-                skip_idle(&vs, shared, control, begin);
-            }
-        }
-    }
-}
-
-/// One hart's part of a round. Whether it ran.
-fn round_of<G: Guest>(v: &mut Vcpu<G>, begin: u64) -> bool {
-    v.cpu.slice_ns = begin;
-    v.cpu.hart.lines.take_attention();
-    v.cpu.run_requests();
-    if !v.cpu.hart.is_started() {
-        return false;
-    }
-    if let Some(flow) = v.waiting {
-        let bounded = matches!(flow, Flow::WaitBounded(_));
-        if !bounded && !G::wakes(&mut v.cpu) {
-            return false;
-        }
-        v.waiting = None;
-    }
-    G::poll(&mut v.cpu);
-    v.begin_slice(ROUND);
-    let stop = v.run(true);
-    v.end_slice();
-    if let Stop::Flow(flow) = stop {
-        note_flow(v, flow);
-    }
-    true
-}
-
-/// Nobody can run: moves time to the next thing that happens by itself, or waits for an input.
-fn skip_idle<G: Guest>(vs: &[MutexGuard<'_, Vcpu<G>>], shared: &Shared<G>, control: &Control, now: u64) {
-    let timers = vs.iter().filter(|v| v.cpu.hart.is_started()).filter_map(|v| G::deadline(&v.cpu));
-    match timers.chain(shared.clock.next_alarm()).min() {
-        Some(at) if at != u64::MAX => shared.clock.set_virtual(at.max(now.saturating_add(1))),
-        _ if control.input.load(Ordering::Acquire) || shared.inputs.has_queued() => {}
-        _ => shared.harts[0].lines.sleep(Some(Duration::from_millis(100))),
-    }
 }

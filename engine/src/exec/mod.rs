@@ -1,14 +1,17 @@
 //! Running harts: state, time, inputs, requests between harts, the run loop.
 
 pub mod access;
+pub mod compare;
 mod compiled;
 pub mod core;
 pub mod cpu;
 pub mod engine;
+mod explain;
 pub mod hart;
 pub mod harts;
 pub mod inputs;
 pub mod mode;
+mod rounds;
 pub mod state;
 pub mod time;
 pub mod vcpu;

@@ -91,8 +91,15 @@ impl<G: Guest> Vcpu<G> {
         }
     }
 
-    /// Puts a saved state in place of this one.
+    /// Puts a saved state in place of this one, on memory that may have changed in any way.
     pub fn restore(&mut self, s: &HartState<G>) -> Result<(), StateError> {
+        self.rewind(s)?;
+        self.forget_code();
+        Ok(())
+    }
+
+    /// Puts a saved state in place of this one. Code is kept: memory was put back by writes that killed what they changed.
+    pub fn rewind(&mut self, s: &HartState<G>) -> Result<(), StateError> {
         let expected = G::TEMPS as usize;
         if s.regs.len() != expected {
             return Err(StateError::Registers { found: s.regs.len(), expected });
@@ -119,7 +126,6 @@ impl<G: Guest> Vcpu<G> {
         };
         self.cpu.tlb.flush_all();
         self.cpu.select_address_space();
-        self.forget_code();
         Ok(())
     }
 }

@@ -17,7 +17,7 @@ use crate::mem::{PAGE_MASK, PAGE_SIZE};
 use std::sync::Arc;
 
 /// Longest block in guest instructions.
-const MAX_BLOCK: u32 = 64;
+pub(super) const MAX_BLOCK: u32 = 64;
 
 /// Why [`Vcpu::run`] came back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -323,7 +323,7 @@ impl<G: Guest> Vcpu<G> {
         prepared
     }
 
-    fn lift(&mut self, pc: u64, pa: u64, key: u32, max_insns: u32) -> Result<Code, Exception> {
+    pub(super) fn lift(&mut self, pc: u64, pa: u64, key: u32, max_insns: u32) -> Result<Code, Exception> {
         let mut bytes = [0u8; PAGE_SIZE as usize];
         let left = (PAGE_SIZE - pa % PAGE_SIZE) as usize;
         // A block of the longest instructions needs no more.

@@ -1,7 +1,7 @@
 //! What compiled code calls when it cannot go on by itself: the Rust side of the thunks.
 //!
 //! Each function gets the hart by the state's address, brings its exact place up to date from the meta word
-//! ([`crate::jit::abi::meta`]), and returns 0, or the word with which the code is to be left.
+//! ([`crate::jit::abi::meta`]), and returns 0, or the word with which the code is to be left. `TIER2` says who calls.
 
 use crate::exec::cpu::Cpu;
 use crate::guest::{Exception, Flow, Guest};
@@ -18,12 +18,18 @@ fn place<G: Guest>(cpu: &mut Cpu<G>, meta: u32, insn_pc: u64) {
     cpu.unretired = (meta >> 16 & 0xff) as i64;
 }
 
-fn finish<G: Guest>(cpu: &mut Cpu<G>, result: Result<u64, Exception>) -> u64 {
+fn finish<G: Guest, const TIER2: bool>(cpu: &mut Cpu<G>, result: Result<u64, Exception>) -> u64 {
+    if result.is_err() {
+        cpu.budget += cpu.unretired;
+        cpu.unretired = 0;
+    }
+    if TIER2 && result != Ok(ON) {
+        // The region counts what it has run where it is left, which is here.
+        cpu.core.tier2_insns = cpu.core.tier2_insns.wrapping_sub(cpu.core.budget as u64);
+    }
     let word = match result {
         Ok(word) => word,
         Err(e) => {
-            cpu.budget += cpu.unretired;
-            cpu.unretired = 0;
             cpu.raise(e);
             Exit::DISPATCH
         }
@@ -38,7 +44,12 @@ fn finish<G: Guest>(cpu: &mut Cpu<G>, result: Result<u64, Exception>) -> u64 {
 ///
 /// # Safety
 /// `cpu` points at the hart that entered the code, and nothing else refers to it meanwhile.
-pub unsafe extern "sysv64" fn load<G: Guest>(cpu: *mut Cpu<G>, va: u64, meta: u32, insn_pc: u64) -> u64 {
+pub unsafe extern "sysv64" fn load<G: Guest, const TIER2: bool>(
+    cpu: *mut Cpu<G>,
+    va: u64,
+    meta: u32,
+    insn_pc: u64,
+) -> u64 {
     // SAFETY: by the contract of this function.
     let cpu = unsafe { &mut *cpu };
     place(cpu, meta, insn_pc);
@@ -47,27 +58,37 @@ pub unsafe extern "sysv64" fn load<G: Guest>(cpu: *mut Cpu<G>, va: u64, meta: u3
         cpu.value = v;
         ON
     });
-    finish(cpu, done)
+    finish::<G, TIER2>(cpu, done)
 }
 
 /// A store of `core.value`.
 ///
 /// # Safety
 /// As [`load`].
-pub unsafe extern "sysv64" fn store<G: Guest>(cpu: *mut Cpu<G>, va: u64, meta: u32, insn_pc: u64) -> u64 {
+pub unsafe extern "sysv64" fn store<G: Guest, const TIER2: bool>(
+    cpu: *mut Cpu<G>,
+    va: u64,
+    meta: u32,
+    insn_pc: u64,
+) -> u64 {
     // SAFETY: by the contract of this function.
     let cpu = unsafe { &mut *cpu };
     place(cpu, meta, insn_pc);
     let value = cpu.value;
     let done = cpu.store(va, MemFlags(meta & 0xffff), value).map(|()| ON);
-    finish(cpu, done)
+    finish::<G, TIER2>(cpu, done)
 }
 
 /// Any op but terminators (`callend` excepted) and ops relative to the block's pc.
 ///
 /// # Safety
 /// As [`load`]; `op` points at an op in the code's constants.
-pub unsafe extern "sysv64" fn op<G: Guest>(cpu: *mut Cpu<G>, op: *const Op, meta: u32, insn_pc: u64) -> u64 {
+pub unsafe extern "sysv64" fn op<G: Guest, const TIER2: bool>(
+    cpu: *mut Cpu<G>,
+    op: *const Op,
+    meta: u32,
+    insn_pc: u64,
+) -> u64 {
     // SAFETY: by the contract of this function.
     let (cpu, op) = unsafe { (&mut *cpu, *op) };
     place(cpu, meta, insn_pc);
@@ -75,7 +96,7 @@ pub unsafe extern "sysv64" fn op<G: Guest>(cpu: *mut Cpu<G>, op: *const Op, meta
     let done = run(cpu, &op);
     // The helper may have set the rounding mode.
     cpu.left_fcr = super::fcr(cpu.fenv.rm);
-    finish(cpu, done)
+    finish::<G, TIER2>(cpu, done)
 }
 
 fn run<G: Guest>(cpu: &mut Cpu<G>, op: &Op) -> Result<u64, Exception> {

@@ -2,4 +2,5 @@
 
 pub mod compare;
 pub mod exec;
+pub mod kernels;
 pub mod random;

@@ -58,7 +58,10 @@ fn settings() -> Result<settings::Flags, settings::SetError> {
     let mut flags = settings::builder();
     flags.set("opt_level", "none")?;
     flags.set("regalloc_algorithm", "backtracking")?;
-    flags.set("enable_verifier", if cfg!(test) { "true" } else { "false" })?;
+    flags.set(
+        "enable_verifier",
+        if cfg!(test) && std::env::var_os("VITRINE_NO_VERIFIER").is_none() { "true" } else { "false" },
+    )?;
     flags.set("enable_pinned_reg", "true")?;
     flags.set("enable_probestack", "false")?;
     flags.set("unwind_info", "false")?;

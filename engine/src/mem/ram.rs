@@ -45,7 +45,7 @@ struct Bits {
     base: u64,
     /// Pages with translated code.
     code: Box<[AtomicU64]>,
-    /// Pages written by devices since the last [`Memory::take_dirty`]. Harts' writes are found by their TLB.
+    /// Pages that were written, or that a hart got a store entry for, since the last [`Memory::take_dirty`].
     dirty: Box<[AtomicU64]>,
     hook: Arc<CodeHook>,
 }
@@ -74,15 +74,23 @@ impl Bits {
         Self::bit(map, page).is_some_and(|(w, b)| w.load(Ordering::Acquire) & b != 0)
     }
 
+    /// False if there is no such page.
+    fn mark_dirty(&self, page: u64) -> bool {
+        let Some((w, b)) = Self::bit(&self.dirty, page) else { return false };
+        if w.load(Ordering::Relaxed) & b == 0 {
+            w.fetch_or(b, Ordering::Relaxed);
+        }
+        true
+    }
+
     fn written(&self, offset: u64, len: u64) {
         if len == 0 {
             return;
         }
         let end = offset.saturating_add(len - 1) >> PAGE_SHIFT;
         for page in offset >> PAGE_SHIFT..=end {
-            let Some((w, b)) = Self::bit(&self.dirty, page) else { return };
-            if w.load(Ordering::Relaxed) & b == 0 {
-                w.fetch_or(b, Ordering::Relaxed);
+            if !self.mark_dirty(page) {
+                return;
             }
             // Against a hart that sets the bit and then reads the bytes: one of the two must see the other, also when the
             // writer is a device's thread, which acknowledges nothing.
@@ -296,6 +304,31 @@ impl Memory {
         }
     }
 
+    /// Marks the page of `pa` as written from now on: a hart gets a store entry for it.
+    #[inline]
+    pub fn mark_dirty(&self, pa: u64) {
+        if let Some(r) = self.region(pa) {
+            r.bits.mark_dirty((pa - r.base) >> PAGE_SHIFT);
+        }
+    }
+
+    /// Addresses of the pages that may have been written since the last call, or since power-on. Harts must have no store
+    /// entries then: they stand, and their TLBs are empty, as saving leaves them.
+    pub fn take_dirty(&self) -> Vec<u64> {
+        let mut pages = Vec::new();
+        for r in &self.regions {
+            for (i, word) in r.bits.dirty.iter().enumerate() {
+                let mut left =
+                    if word.load(Ordering::Relaxed) == 0 { 0 } else { word.swap(0, Ordering::AcqRel) };
+                while left != 0 {
+                    pages.push(r.base + ((i as u64 * 64 + left.trailing_zeros() as u64) << PAGE_SHIFT));
+                    left &= left - 1;
+                }
+            }
+        }
+        pages
+    }
+
     /// A physical read of up to 8 bytes that does not cross a page: RAM, ROM or bus.
     pub fn read(&self, pa: u64, size_log2: u32) -> Result<u64, BusFault> {
         match self.page_at(pa) {
@@ -403,6 +436,18 @@ mod tests {
         assert_eq!(m.write(0x8000_0003, 3, 0x1122_3344_5566_7788), Ok(()));
         assert_eq!(m.read(0x8000_0003, 3), Ok(0x1122_3344_5566_7788));
         assert!(!m.load(0x8000_ffff, &[1, 2]));
+    }
+
+    #[test]
+    fn written_pages_are_dirty_once() {
+        let m = memory();
+        assert!(m.load(0x8000_1ffe, &[1; 4]) && m.load(0x1008, &[1]));
+        m.ram().write_slice(&[1; 8], GuestAddress(0x8000_f000)).expect("write");
+        m.mark_dirty(0x8000_4fff);
+        let mut dirty = m.take_dirty();
+        dirty.sort_unstable();
+        assert_eq!(dirty, [0x1000, 0x8000_1000, 0x8000_2000, 0x8000_4000, 0x8000_f000]);
+        assert!(m.take_dirty().is_empty());
     }
 
     #[test]

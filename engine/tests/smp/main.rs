@@ -6,6 +6,7 @@ mod code;
 mod control;
 mod determinism;
 mod litmus;
+mod lockstep;
 mod machine;
 mod paging;
 mod sync;

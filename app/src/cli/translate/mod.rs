@@ -23,6 +23,8 @@ pub struct Launch {
     pub config: MachineConfig,
     /// Where the serial ports lead, in the machine's order.
     pub ports: Vec<PortTarget>,
+    /// Run it in lockstep with the interpreter.
+    pub lockstep: bool,
 }
 
 /// Reads the machine's file, if any, and applies the options. Without a file and anything to boot, the machine is the one of the
@@ -49,7 +51,8 @@ pub fn launch(args: &MachineArgs, saved: Option<&Path>) -> Result<Launch, Failur
         config.drives.iter_mut().for_each(|d| d.snapshot = true);
     }
     check(&config)?;
-    Ok(Launch { config, ports })
+    let lockstep = args.engine.as_deref() == Some(LOCKSTEP);
+    Ok(Launch { config, ports, lockstep })
 }
 
 /// The machine before the options, and the folder that its relative paths start from.
@@ -142,8 +145,21 @@ fn simple(args: &MachineArgs, config: &mut MachineConfig) -> Result<(), Failure>
         list.ignore(&["process", "debug-threads"]);
         list.finish()?;
     }
-    if let Some(word) = &args.engine {
-        config.engine = engine(word)?;
+    match (args.engine.as_deref(), args.lockstep_tier.as_deref()) {
+        (Some(LOCKSTEP), tier) => {
+            config.engine = engine(tier.unwrap_or(EngineMode::Tier2.word()))?;
+            config.deterministic = true;
+        }
+        (_, Some(tier)) => {
+            let next = "Add --engine lockstep.";
+            return Err(usage(
+                "Only machines in lockstep have such a tier",
+                format!("--lockstep-tier {tier}"),
+                next,
+            ));
+        }
+        (Some(word), None) => config.engine = engine(word)?,
+        (None, None) => {}
     }
     if let Some(list) = &args.engine_tuning {
         tuning::apply(list, &mut config.tuning)?;
@@ -151,6 +167,9 @@ fn simple(args: &MachineArgs, config: &mut MachineConfig) -> Result<(), Failure>
     config.deterministic |= args.deterministic;
     Ok(())
 }
+
+/// The word for two machines that are compared.
+const LOCKSTEP: &str = "lockstep";
 
 /// The engine mode of this word.
 pub fn engine(word: &str) -> Result<EngineMode, Failure> {

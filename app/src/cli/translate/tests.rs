@@ -55,6 +55,14 @@ fn engine_and_tuning() {
 }
 
 #[test]
+fn lockstep_takes_a_tier_and_is_deterministic() {
+    let c = config("-kernel k --engine lockstep");
+    assert_eq!((c.engine, c.deterministic), (EngineMode::Tier2, true));
+    let c = config("-kernel k --engine lockstep --lockstep-tier tier1");
+    assert_eq!((c.engine, c.deterministic), (EngineMode::Tier1, true));
+}
+
+#[test]
 fn xv6() {
     let c = config(
         "-machine virt -bios none -kernel kernel/kernel -m 128M -smp 3 -nographic \
@@ -192,6 +200,8 @@ fn mistakes_say_what_to_do() {
         ("-kernel k -global a.b=c", "global property"),
         ("-kernel k --engine jit", "interpreter"),
         ("-kernel k --engine accelerated", "not available"),
+        ("-kernel k --lockstep-tier tier1", "--engine lockstep"),
+        ("-kernel k --engine lockstep --lockstep-tier fast", "no engine mode"),
         ("-kernel k --engine-tuning tier1-runs=0", "0 runs are no threshold"),
         ("-kernel k --engine-tuning tier1-runs=many", "not a number"),
         ("-kernel k --engine-tuning tier2-runs=99999999999", "too large"),

@@ -191,9 +191,9 @@ macro_rules! tier1_thunk {
     };
 }
 
-tier1_thunk!(load, slow::load::<G>);
-tier1_thunk!(store, slow::store::<G>);
-tier1_thunk!(op, slow::op::<G>);
+tier1_thunk!(load, slow::load::<G, false>);
+tier1_thunk!(store, slow::store::<G, false>);
+tier1_thunk!(op, slow::op::<G, false>);
 
 /// A slow path of tier 2: (va or op, meta, instruction pc, value) in `rdi`, `rsi`, `rdx`, `rcx`, every register preserved.
 macro_rules! tier2_thunk {
@@ -273,9 +273,9 @@ macro_rules! tier2_thunk {
     };
 }
 
-tier2_thunk!(load_all, slow::load::<G>);
-tier2_thunk!(store_all, slow::store::<G>);
-tier2_thunk!(op_all, slow::op::<G>);
+tier2_thunk!(load_all, slow::load::<G, true>);
+tier2_thunk!(store_all, slow::store::<G, true>);
+tier2_thunk!(op_all, slow::op::<G, true>);
 
 /// The addresses of the thunks of a guest ISA.
 pub fn thunks<G: Guest>() -> Thunks {

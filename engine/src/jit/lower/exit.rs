@@ -139,6 +139,7 @@ impl Lower<'_> {
         });
         self.flush(self.dirty);
         let (pc, budget) = (self.address(at), self.budget_at_exit());
+        self.count_out(budget);
         let symbol = self.names.record(&mut self.b, link_offset(slot).into());
         let slot = self.b.ins().symbol_value(types::I64, symbol);
         let entry = self.b.ins().load(types::I64, TRUSTED, slot, 0);
@@ -188,6 +189,7 @@ impl Lower<'_> {
         self.b.ins().brif(other, miss, &[], hit, &[]);
 
         self.go_on_in(hit);
+        self.count_out(budget);
         let hits = self.state_load(types::I64, disp!(jump_hits));
         let hits = self.b.ins().iadd_imm_s(hits, 1);
         self.state_store(hits, disp!(jump_hits));
@@ -199,8 +201,23 @@ impl Lower<'_> {
         self.leave(Exit::LOOKUP, pc, budget);
     }
 
+    /// Counts the instructions that the region runs: the budget comes in here and goes out in [`Lower::count_out`], so that
+    /// nothing is kept between.
+    pub fn count_in(&mut self, budget: Value) {
+        let count = self.state_load(types::I64, disp!(tier2_insns));
+        let count = self.b.ins().iadd(count, budget);
+        self.state_store(count, disp!(tier2_insns));
+    }
+
+    fn count_out(&mut self, budget: Value) {
+        let count = self.state_load(types::I64, disp!(tier2_insns));
+        let count = self.b.ins().isub(count, budget);
+        self.state_store(count, disp!(tier2_insns));
+    }
+
     /// Goes back to the run loop. The state is up to date but for pc and budget.
     fn leave(&mut self, kind: u64, pc: Value, budget: Value) {
+        self.count_out(budget);
         self.state_store(pc, disp!(pc));
         self.state_store(budget, disp!(budget));
         let word = self.number(kind as i64);

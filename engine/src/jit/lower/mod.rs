@@ -89,6 +89,8 @@ struct Lower<'a> {
     /// Guest pc of the region's entry.
     pc: Value,
     budget: Variable,
+    /// What it is at the entry.
+    entry_budget: Value,
     /// By region block, where its code starts.
     blocks: Vec<ir::Block>,
     /// By region block: edges that are still to come.
@@ -107,8 +109,8 @@ impl<'a> Lower<'a> {
         b.seal_block(entry);
         let (pc, budget) = (b.block_params(entry)[0], b.block_params(entry)[1]);
         let variable = b.declare_var(types::I64);
-        let budget = b.ins().iadd_imm_s(budget, -flow.lower_by[0]);
-        b.def_var(variable, budget);
+        let lowered = b.ins().iadd_imm_s(budget, -flow.lower_by[0]);
+        b.def_var(variable, lowered);
         let names = Names::new(&mut b);
         Lower {
             blocks: region.blocks.iter().map(|_| b.create_block()).collect(),
@@ -118,6 +120,7 @@ impl<'a> Lower<'a> {
             at: Place::default(),
             out: Lowered::default(),
             budget: variable,
+            entry_budget: budget,
             b,
             region,
             flow,
@@ -128,6 +131,7 @@ impl<'a> Lower<'a> {
     }
 
     fn region(&mut self) {
+        self.count_in(self.entry_budget);
         for word in self.live.entry.iter() {
             self.read_again(word);
         }

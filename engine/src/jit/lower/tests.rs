@@ -6,6 +6,7 @@ use crate::jit::abi::Exit;
 use crate::jit::emitted::Emitted;
 use crate::jit::testing::compare::{Pair, Subject};
 use crate::jit::testing::exec::Loaded;
+use crate::jit::testing::kernels::{KERNELS, Runner};
 use crate::jit::testing::random::{CODE, Mix, Program, Random, program};
 use crate::jit::tier2::Tier2;
 
@@ -129,4 +130,45 @@ fn linked_regions_go_round_without_using_host_stack() {
     let exit = pair.enter(&a);
     assert_eq!((exit.kind(), pair.fast.pc, pair.fast.budget), (Exit::POLL, CODE, 1));
     assert_eq!((pair.fast.regs[8], pair.fast.regs[9]), (1_000_000, 1_000_000));
+}
+
+#[test]
+fn kernels_give_the_interpreters_results() {
+    for (name, offset, rounds) in KERNELS {
+        let slow = Runner::new(false).call(offset, rounds);
+        let mut fast = Runner::new(true);
+        let result = fast.call(offset, rounds);
+        assert_eq!((result.0, result.1), (slow.0, slow.1), "{name}");
+        assert!(fast.compiled > 0, "{name}");
+    }
+}
+
+/// Prints what compiling and running the kernels costs: `cargo test --release -p engine kernel_speed -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn kernel_speed() {
+    println!(
+        "{:10} {:>8} {:>8} {:>6} {:>7} {:>8} {:>8}",
+        "", "interp", "tier 2", "insns", "us/insn", "B/insn", "entries"
+    );
+    for (name, offset, rounds) in KERNELS {
+        let mut slow = Runner::new(false);
+        let (_, insns, seconds) = slow.call(offset, rounds);
+        let enough = rounds * 20_000_000 / insns;
+        let interpreted = seconds * 1e9 / insns as f64;
+        let mut fast = Runner::new(true);
+        fast.call(offset, rounds);
+        let (entries, mut best) = (fast.entries, f64::MAX);
+        for _ in 0..3 {
+            let (_, insns, seconds) = fast.call(offset, enough);
+            best = best.min(seconds * 1e9 / insns as f64);
+        }
+        let n = fast.compiled as f64;
+        println!(
+            "{name:10} {interpreted:8.2} {best:8.3} {n:6} {:7.1} {:8.1} {:8}",
+            fast.nanos as f64 / 1e3 / n,
+            fast.bytes as f64 / n,
+            fast.entries - entries
+        );
+    }
 }

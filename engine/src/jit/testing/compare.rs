@@ -116,8 +116,9 @@ impl Pair {
         }
     }
 
-    /// Enters the jump cache with the translation at `pc`.
+    /// Puts the translation at `pc` into the jump cache, and nothing else.
     pub fn remember(&mut self, pc: u64, record: u64) {
+        self.jumps.fill(JumpEntry { pc: 0, tag: 0, record: 0 });
         let slot = ((pc >> 1) ^ (pc >> 13)) as usize & (self.jumps.len() - 1);
         self.jumps[slot] = JumpEntry { pc, tag: self.fast.tag, record };
     }

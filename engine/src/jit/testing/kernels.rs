@@ -1,0 +1,194 @@
+//! Small kernels as GCC made them (`-O2 -march=rv64gc`), and a run loop that compiles what is hot.
+//!
+//! The loop is the least that can adapt: blocks are interpreted and counted, a block that has run often enough becomes the
+//! head of a region, and regions are entered wherever control comes to their heads.
+
+use super::exec::Loaded;
+use super::random::CODE;
+use crate::cache::code::Code;
+use crate::cache::jump::ENTRIES;
+use crate::exec::core::JumpEntry;
+use crate::exec::cpu::Cpu;
+use crate::guest::riscv::model::Model;
+use crate::guest::riscv::testing::{RAM, hart_of};
+use crate::guest::riscv::{KEY_FS_OFF, Riscv};
+use crate::guest::{Guest, LiftInput};
+use crate::host;
+use crate::interp::{self, Leave};
+use crate::ir::opt::{Optimiser, Rules};
+use crate::jit::region::{BlockProfile, GuestRules, Limits, form};
+use crate::jit::tier2::Tier2;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+include!("kernels/words.rs");
+
+/// Name, offset in the code, and how many rounds are enough for a test.
+pub const KERNELS: [(&str, u64, u64); 12] = [
+    ("crc32", 0x0, 2),
+    ("bytecopy", 0x84, 2),
+    ("wordcopy", 0xb8, 3),
+    ("sieve", 0xe8, 1),
+    ("bubble", 0x148, 1),
+    ("matmul", 0x1b6, 1),
+    ("calls", 0x2a4, 3),
+    ("strlen", 0x2e6, 5),
+    ("sha", 0x32c, 10),
+    ("chase", 0x4ea, 10),
+    ("switch", 0x532, 10),
+    ("structs", 0x5de, 10),
+];
+
+/// Where kernels return to.
+const BACK: u64 = 0x10;
+const DATA: u64 = RAM + 0x4_0000;
+
+/// CPU time of this thread in nanoseconds; tests share the machine.
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+fn cpu_nanos() -> u64 {
+    const CLOCK_GETTIME: u64 = 228;
+    const THREAD_CPU_TIME: u64 = 3;
+    let mut time = [0u64; 2];
+    // SAFETY: the system call writes two words to `time`.
+    unsafe {
+        std::arch::asm!(
+            "syscall",
+            inout("rax") CLOCK_GETTIME => _,
+            in("rdi") THREAD_CPU_TIME,
+            in("rsi") time.as_mut_ptr(),
+            out("rcx") _,
+            out("r11") _,
+        );
+    }
+    time[0] * 1_000_000_000 + time[1]
+}
+
+struct Seen {
+    code: Arc<Code>,
+    runs: u64,
+    taken: u64,
+    /// The index of the region that it heads.
+    region: Option<usize>,
+}
+
+/// A hart, its blocks and its regions.
+pub struct Runner {
+    /// The hart.
+    pub cpu: Box<Cpu<Riscv>>,
+    tier2: Option<Tier2>,
+    blocks: HashMap<u64, Seen>,
+    regions: Vec<Loaded>,
+    _jumps: Box<[JumpEntry]>,
+    optimiser: Optimiser,
+    /// Guest instructions in regions, and what compiling took.
+    pub compiled: u64,
+    /// Host bytes of regions.
+    pub bytes: u64,
+    /// Nanoseconds in the compiler.
+    pub nanos: u64,
+    /// Times that compiled code was entered.
+    pub entries: u64,
+}
+
+impl Runner {
+    /// A hart with the kernels in memory. `compiles`: hot blocks become regions.
+    pub fn new(compiles: bool) -> Runner {
+        let mut cpu = hart_of(Model::default());
+        let bytes: Vec<u8> = WORDS.iter().flat_map(|w| w.to_le_bytes()).collect();
+        assert!(cpu.shared.memory.load(CODE, &bytes));
+        cpu.core.guest_fcr = host::fcr(0);
+        let mut jumps = vec![JumpEntry { pc: 0, tag: 0, record: 0 }; ENTRIES].into_boxed_slice();
+        cpu.core.jumps = jumps.as_mut_ptr();
+        Runner {
+            _jumps: jumps,
+            tier2: compiles.then(|| Tier2::new().expect("compiler")),
+            cpu,
+            blocks: HashMap::new(),
+            regions: Vec::new(),
+            optimiser: Optimiser::new(),
+            compiled: 0,
+            bytes: 0,
+            nanos: 0,
+            entries: 0,
+        }
+    }
+
+    fn lift(&mut self, pc: u64) -> Arc<Code> {
+        let at = (pc - CODE) as usize;
+        let bytes: Vec<u8> = WORDS.iter().flat_map(|w| w.to_le_bytes()).collect();
+        let input = LiftInput { code: &bytes[at..], key: KEY_FS_OFF, max_insns: 64 };
+        let mut block = Riscv::lift(&self.cpu.shared.model, input);
+        self.optimiser.run(&mut block, &Rules::of::<Riscv>(Riscv::ZERO));
+        Arc::new(Code::new(block, pc, None, KEY_FS_OFF))
+    }
+
+    fn compile(&mut self, pc: u64) {
+        let Some(tier2) = &mut self.tier2 else { return };
+        let limits = Limits::new(GuestRules::of::<Riscv>(&self.cpu.shared.model));
+        let blocks = &self.blocks;
+        let mut find = |at: u16| {
+            let seen = blocks.get(&(CODE + at as u64))?;
+            let (runs, taken) = (seen.runs, seen.taken);
+            Some(BlockProfile { code: seen.code.clone(), runs, taken, counted: runs, keeps_key: true })
+        };
+        let region = form((pc - CODE) as u16, &mut find, &limits).expect("region");
+        let start = cpu_nanos();
+        let emitted = tier2.compile(&region).expect("compiled");
+        self.nanos += cpu_nanos() - start;
+        self.compiled += region.insns() as u64;
+        self.bytes += emitted.code.len() as u64;
+        if let Ok(dir) = std::env::var("VITRINE_DUMP") {
+            let name = format!("{dir}/region-{:x}", pc - CODE);
+            std::fs::write(format!("{name}.bin"), &emitted.code).expect("written");
+            std::fs::write(format!("{name}.clif"), tier2.clif()).expect("written");
+        }
+        self.regions.push(Loaded::new(&emitted));
+        let number = self.regions.len() - 1;
+        self.blocks.get_mut(&pc).expect("seen").region = Some(number);
+    }
+
+    /// Calls kernel `offset` with `rounds`. Returns its result, instructions and seconds.
+    pub fn call(&mut self, offset: u64, rounds: u64) -> (u64, u64, f64) {
+        let cpu = &mut self.cpu;
+        cpu.pc = CODE + offset;
+        cpu.regs[1] = BACK;
+        cpu.regs[2] = RAM + 0x18_0000;
+        (cpu.regs[10], cpu.regs[11]) = (DATA, rounds);
+        (cpu.slice, cpu.budget) = (i64::MAX / 2, i64::MAX / 2);
+        let start = cpu_nanos();
+        while self.cpu.pc != BACK {
+            self.step();
+        }
+        let insns = (self.cpu.slice - self.cpu.budget) as u64;
+        (self.cpu.regs[10], insns, (cpu_nanos() - start) as f64 / 1e9)
+    }
+
+    fn step(&mut self) {
+        let pc = self.cpu.pc;
+        if !self.blocks.contains_key(&pc) {
+            let code = self.lift(pc);
+            self.blocks.insert(pc, Seen { code, runs: 0, taken: 0, region: None });
+        }
+        let seen = self.blocks.get_mut(&pc).expect("lifted");
+        if let Some(region) = seen.region {
+            self.entries += 1;
+            self.cpu.refresh_tag();
+            // SAFETY: a live hart, and an entry that the compiler made, in memory that `regions` keeps.
+            unsafe { host::enter(&mut self.cpu.core, self.regions[region].entry()) };
+            return;
+        }
+        seen.runs += 1;
+        let code = seen.code.clone();
+        if seen.runs == 64 && self.tier2.is_some() {
+            return self.compile(pc);
+        }
+        self.cpu.budget -= code.insns as i64;
+        match interp::run(&mut self.cpu, &code, pc) {
+            Leave::Exit(side) => {
+                self.blocks.get_mut(&pc).expect("seen").taken += side as u64;
+            }
+            Leave::Indirect => {}
+            left => panic!("{left:?} at {pc:#x}"),
+        }
+    }
+}
