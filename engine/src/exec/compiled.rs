@@ -116,7 +116,7 @@ impl<G: Guest> Vcpu<G> {
         let epoch = translations.enter(self.cpu.hart.id as usize);
         if epoch != self.compiled.epoch {
             self.compiled.epoch = epoch;
-            self.jumps.forget_compiled();
+            self.jumps.forget_records();
             translations.reclaim();
         }
     }
@@ -189,7 +189,7 @@ impl<G: Guest> Vcpu<G> {
         let record = code.record();
         if record != 0 && code.second_page.is_none() {
             let (pc, tag) = (self.cpu.pc, self.tag());
-            self.jumps.put_compiled(pc, tag, record);
+            self.jumps.put_record(pc, tag, record);
         }
         After::Next(i)
     }

@@ -20,6 +20,8 @@ pub struct JumpEntry {
     pub tag: u64,
     /// Address of the block's record, whose first word is where to jump; see [`crate::jit::record::Record`].
     pub record: u64,
+    /// The block's number in the hart's table.
+    pub local: u32,
 }
 
 /// The reservation of LR as emitted code reads it; see [`super::cpu::Reservation`].

@@ -61,7 +61,7 @@ impl Pair {
     pub fn new(model: Model) -> Pair {
         let mut fast = hart_of(model.clone());
         let mut jumps =
-            vec![JumpEntry { pc: 0, tag: 0, record: 0 }; crate::cache::jump::ENTRIES].into_boxed_slice();
+            vec![JumpEntry { pc: 0, tag: 0, record: 0, local: 0 }; crate::cache::jump::ENTRIES].into_boxed_slice();
         fast.core.jumps = jumps.as_mut_ptr();
         Pair { fast, slow: hart_of(model), jumps }
     }
@@ -118,9 +118,9 @@ impl Pair {
 
     /// Puts the translation at `pc` into the jump cache, and nothing else.
     pub fn remember(&mut self, pc: u64, record: u64) {
-        self.jumps.fill(JumpEntry { pc: 0, tag: 0, record: 0 });
+        self.jumps.fill(JumpEntry { pc: 0, tag: 0, record: 0, local: 0 });
         let slot = ((pc >> 1) ^ (pc >> 13)) as usize & (self.jumps.len() - 1);
-        self.jumps[slot] = JumpEntry { pc, tag: self.fast.tag, record };
+        self.jumps[slot] = JumpEntry { pc, tag: self.fast.tag, record, local: 0 };
     }
 
     /// Runs the compiled side once.

@@ -97,7 +97,7 @@ impl Runner {
         let bytes: Vec<u8> = WORDS.iter().flat_map(|w| w.to_le_bytes()).collect();
         assert!(cpu.shared.memory.load(CODE, &bytes));
         cpu.core.guest_fcr = host::fcr(0);
-        let mut jumps = vec![JumpEntry { pc: 0, tag: 0, record: 0 }; ENTRIES].into_boxed_slice();
+        let mut jumps = vec![JumpEntry { pc: 0, tag: 0, record: 0, local: 0 }; ENTRIES].into_boxed_slice();
         cpu.core.jumps = jumps.as_mut_ptr();
         Runner {
             _jumps: jumps,

@@ -91,7 +91,7 @@ impl Pair {
     }
 
     pub fn of(make: impl Fn() -> Box<Cpu<Riscv>>) -> Pair {
-        let mut jumps = vec![JumpEntry { pc: 1, tag: 0, record: 0 }; ENTRIES];
+        let mut jumps = vec![JumpEntry { pc: 1, tag: 0, record: 0, local: 0 }; ENTRIES];
         let (oracle, mut tested) = (make(), make());
         tested.jumps = jumps.as_mut_ptr();
         Pair { oracle, tested, arena: Arena::new(), compiler: Tier1::default(), jumps }
