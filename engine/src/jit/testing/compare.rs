@@ -84,7 +84,7 @@ impl Pair {
             regs[POINTERS[0] as usize] = RAM + RAM_LEN - 8 - r.below(0x100);
         }
         regs[1] = pc;
-        let rm = r.below(5) as u8;
+        let rm = r.below(4) as u8;
         let flush = r.one_in(3);
         let attention = r.one_in(10);
         for cpu in [&mut self.fast, &mut self.slow] {
@@ -100,12 +100,12 @@ impl Pair {
                 cpu.tlb.flush_all();
             }
             cpu.select_address_space();
-            cpu.refresh_tag();
             cpu.pc = pc;
             (cpu.slice, cpu.budget, cpu.retired_base, cpu.unretired) = (budget, budget, 0, 0);
             cpu.set_reservation(None);
             cpu.fenv = Default::default();
             cpu.fenv.rm = rm;
+            cpu.refresh_tag();
             let fcr = host::fcr(rm);
             cpu.core.guest_fcr = fcr;
             if attention {
