@@ -114,7 +114,7 @@ impl Pair {
             cpu.select_address_space();
             cpu.pc = pc;
             (cpu.slice, cpu.budget, cpu.retired_base, cpu.unretired) = (budget, budget, 0, 0);
-            cpu.reservation = None;
+            cpu.set_reservation(None);
             cpu.fenv = Default::default();
             cpu.fenv.rm = rm;
             cpu.refresh_tag();
@@ -175,7 +175,7 @@ impl Pair {
             assert_eq!(a.regs[i], b.regs[i], "word {i}");
         }
         assert_eq!(a.ext, b.ext);
-        assert_eq!(a.reservation, b.reservation);
+        assert_eq!(a.reservation(), b.reservation());
         assert_eq!((a.retired_base, a.instret()), (b.retired_base, b.instret()));
         assert_eq!(a.fenv, b.fenv);
         let read = |cpu: &Cpu<Riscv>, at, len| {
