@@ -15,8 +15,8 @@ use crate::host;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// Which compiler made a translation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -118,9 +118,8 @@ impl Translations {
     }
 
     fn arena(&self) -> Option<&Arena> {
-        let make = || {
-            Arena::new().map_err(|e| tracing::error!("guest code is interpreted, not compiled: {e}")).ok()
-        };
+        let make =
+            || Arena::new().map_err(|e| tracing::error!("guest code is interpreted, not compiled: {e}")).ok();
         self.arena.get_or_init(make).as_ref()
     }
 
@@ -206,7 +205,8 @@ impl Translations {
         let mut inner = self.inner.lock();
         let Some((from, n)) = owner(&inner, arena, slot) else { return false };
         let Some(&target) = inner.by_record.get(&to.record()) else { return false };
-        if to.is_dead() || !inner.units.get(&from).is_some_and(|u| u.parts.first().is_some_and(|c| accept(c))) {
+        if to.is_dead() || !inner.units.get(&from).is_some_and(|u| u.parts.first().is_some_and(|c| accept(c)))
+        {
             return false;
         }
         let Some(unit) = inner.units.get_mut(&target) else { return false };
@@ -392,8 +392,7 @@ fn retire(arena: &Arena, inner: &mut Inner, epoch: u64, id: Id) {
 /// The entry block of a translation that goes runs in the tier below, if that is still there.
 fn fall_back(arena: &Arena, inner: &Inner, gone: &Unit, record: u64) {
     let Some(head) = gone.parts.first().filter(|c| c.record() == record) else { return };
-    let is_lower =
-        |u: &&Unit| u.tier < gone.tier && u.parts.first().is_some_and(|c| Arc::ptr_eq(c, head));
+    let is_lower = |u: &&Unit| u.tier < gone.tier && u.parts.first().is_some_and(|c| Arc::ptr_eq(c, head));
     let ids = inner.by_code.get(&key(head)).filter(|_| !head.is_dead());
     let lower = ids.and_then(|ids| ids.iter().filter_map(|i| inner.units.get(i)).find(is_lower));
     if let Some(unit) = lower {
