@@ -75,6 +75,52 @@ impl Cond {
 
 const W: u8 = 8;
 
+/// An instruction with a memory operand: prefix (0 for none), operand size bit, whether 0x0f precedes the opcode.
+#[derive(Clone, Copy, Debug)]
+pub struct Form(u8, u8, bool, u8);
+
+impl Form {
+    pub const LOAD_S8: Form = Form(0, W, true, 0xbe);
+    pub const LOAD_S16: Form = Form(0, W, true, 0xbf);
+    pub const LOAD_S32: Form = Form(0, W, false, 0x63);
+    pub const LOAD_U8: Form = Form(0, 0, true, 0xb6);
+    pub const LOAD_U16: Form = Form(0, 0, true, 0xb7);
+    pub const LOAD_32: Form = Form(0, 0, false, 0x8b);
+    pub const LOAD_64: Form = Form(0, W, false, 0x8b);
+    pub const LOAD_DOUBLE: Form = Form(0xf2, 0, true, 0x10);
+    pub const STORE_DOUBLE: Form = Form(0xf2, 0, true, 0x11);
+    pub const STORE_SINGLE: Form = Form(0xf3, 0, true, 0x11);
+
+    /// A store of `1 << size` bytes of a register.
+    pub const fn store(size: u32) -> Form {
+        match size {
+            0 => Form(0, 0, false, 0x88),
+            1 => Form(0x66, 0, false, 0x89),
+            2 => Form(0, 0, false, 0x89),
+            _ => Form(0, W, false, 0x89),
+        }
+    }
+
+    /// A store of an immediate of `1 << size` bytes, of four that are sign-extended for eight; the register field is 0.
+    pub const fn store_imm(size: u32) -> Form {
+        match size {
+            0 => Form(0, 0, false, 0xc6),
+            1 => Form(0x66, 0, false, 0xc7),
+            2 => Form(0, 0, false, 0xc7),
+            _ => Form(0, W, false, 0xc7),
+        }
+    }
+}
+
+/// A memory operand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mem {
+    /// The sum of two registers.
+    Sum(Host, Host),
+    /// A register and a displacement.
+    Based(Host, i32),
+}
+
 /// REX for register fields `reg`, `index` and `base`, with `w` the operand size bit.
 const fn rex(w: u8, reg: Host, index: Host, base: Host) -> u8 {
     0x40 | w | (reg >> 3) << 2 | (index >> 3) << 1 | base >> 3
@@ -195,16 +241,8 @@ impl Buffer {
 
     #[inline(always)]
     fn lea_of(&mut self, w: u8, d: Host, b: Host, disp: i32) {
-        let head = pack(&[rex(w, d, 0, b), 0x8d]);
-        let byte = i8::try_from(disp);
-        let mode = if byte.is_ok() { 1 } else { 2 };
-        // r12 as base needs a SIB byte.
-        let (sib, n) = if b & 7 == 4 { (0x24 << 24, 4) } else { (0, 3) };
-        self.put(head | pack(&[0, 0, modrm(mode, d, b)]) | sib, n);
-        match byte {
-            Ok(byte) => self.put(byte as u8 as u64, 1),
-            Err(_) => self.put(disp as u32 as u64, 4),
-        }
+        self.put(pack(&[rex(w, d, 0, b), 0x8d]), 2);
+        self.based(d, b, disp);
     }
 
     /// `d = b + (x << scale)`
@@ -228,6 +266,46 @@ impl Buffer {
             self.put(head | pack(&[0, 0, modrm(1, d, 4), sib]), 5);
         } else {
             self.put(head | pack(&[0, 0, modrm(0, d, 4), sib]), 4);
+        }
+    }
+
+    /// An instruction with register (or extension of the opcode) `reg` and a memory operand.
+    #[inline(always)]
+    pub fn memory(&mut self, form: Form, reg: Host, m: Mem) {
+        let Form(prefix, w, escape, opcode) = form;
+        if prefix != 0 {
+            self.put(prefix.into(), 1);
+        }
+        let (base, index) = match m {
+            Mem::Sum(base, index) => (base, index),
+            Mem::Based(base, _) => (base, 0),
+        };
+        if escape {
+            self.put(pack(&[rex(w, reg, index, base), 0x0f, opcode]), 3);
+        } else {
+            self.put(pack(&[rex(w, reg, index, base), opcode]), 2);
+        }
+        match m {
+            // rbp and r13 as base need a displacement.
+            Mem::Sum(_, x) if base & 7 == 5 => {
+                self.put(pack(&[modrm(1, reg, 4), (x & 7) << 3 | base & 7, 0]), 3);
+            }
+            Mem::Sum(_, x) => self.put(pack(&[modrm(0, reg, 4), (x & 7) << 3 | base & 7]), 2),
+            Mem::Based(_, disp) => self.based(reg, base, disp),
+        }
+    }
+
+    /// ModRM, SIB and displacement.
+    #[inline(always)]
+    fn based(&mut self, reg: Host, base: Host, disp: i32) {
+        let byte = i8::try_from(disp);
+        let mode = if byte.is_ok() { 1 } else { 2 };
+        // r12 as base needs a SIB byte.
+        let sib = base & 7 == 4;
+        self.put(pack(&[modrm(mode, reg, base), 0x24]), 1 + usize::from(sib));
+        match byte {
+            Ok(byte) => self.put(byte as u8 as u64, 1),
+            Err(_) => self.put(disp as u32 as u64, 4),
         }
     }
 
@@ -301,6 +379,53 @@ mod tests {
         let mut b = Buffer::default();
         b.alu_state_imm8(Alu::Cmp, 31, 0);
         assert_eq!(b.finish().expect("code"), [0x49, 0x83, 0x7f, 120, 0]);
+    }
+
+    #[test]
+    fn access_forms_are_dynasms() {
+        use Form as F;
+        let far = Mem::Based(12, 1000);
+        both(
+            |b| b.memory(F::LOAD_S8, 8, Mem::Based(3, 4)),
+            |b| dynasm!(b ; .arch x64 ; movsx r8, BYTE [BYTE rbx + 4]),
+        );
+        both(
+            |b| b.memory(F::LOAD_S16, 8, far),
+            |b| dynasm!(b ; .arch x64 ; movsx r8, WORD [DWORD r12 + 1000]),
+        );
+        both(
+            |b| b.memory(F::LOAD_S32, 8, far),
+            |b| dynasm!(b ; .arch x64 ; movsxd r8, DWORD [DWORD r12 + 1000]),
+        );
+        both(
+            |b| b.memory(F::LOAD_U8, 8, far),
+            |b| dynasm!(b ; .arch x64 ; movzx r8d, BYTE [DWORD r12 + 1000]),
+        );
+        both(
+            |b| b.memory(F::LOAD_U16, 8, far),
+            |b| dynasm!(b ; .arch x64 ; movzx r8d, WORD [DWORD r12 + 1000]),
+        );
+        both(|b| b.memory(F::LOAD_32, 8, far), |b| dynasm!(b ; .arch x64 ; mov r8d, [DWORD r12 + 1000]));
+        both(
+            |b| b.memory(F::LOAD_64, 3, Mem::Sum(13, 9)),
+            |b| dynasm!(b ; .arch x64 ; mov rbx, [BYTE r13 + r9 + 0]),
+        );
+        both(|b| b.memory(F::store(0), 8, Mem::Sum(8, 9)), |b| dynasm!(b ; .arch x64 ; mov [r8 + r9], r8b));
+        both(|b| b.memory(F::store(1), 8, Mem::Sum(8, 9)), |b| dynasm!(b ; .arch x64 ; mov [r8 + r9], r8w));
+        both(|b| b.memory(F::store(2), 8, Mem::Sum(8, 9)), |b| dynasm!(b ; .arch x64 ; mov [r8 + r9], r8d));
+        both(|b| b.memory(F::store(3), 8, Mem::Sum(8, 9)), |b| dynasm!(b ; .arch x64 ; mov [r8 + r9], r8));
+        both(
+            |b| b.memory(F::LOAD_DOUBLE, 9, far),
+            |b| dynasm!(b ; .arch x64 ; movsd xmm9, [DWORD r12 + 1000]),
+        );
+        both(
+            |b| b.memory(F::STORE_DOUBLE, 9, far),
+            |b| dynasm!(b ; .arch x64 ; movsd [DWORD r12 + 1000], xmm9),
+        );
+        both(
+            |b| b.memory(F::STORE_SINGLE, 9, far),
+            |b| dynasm!(b ; .arch x64 ; movss [DWORD r12 + 1000], xmm9),
+        );
     }
 
     #[test]

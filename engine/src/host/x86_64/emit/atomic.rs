@@ -19,7 +19,8 @@ impl Tier1 {
         if flags.mmu_index() != MMU_CURRENT || !(2..=3).contains(&flags.size()) {
             // The state must be whole where it faults.
             self.flush();
-            return self.by_interpreter(op);
+            self.by_interpreter(op);
+            return self.cache.drop_bases();
         }
         let (b, c) = self.sources(op);
         let a = if op.code == Opcode::CompareSwap { self.compared(op, b, c) } else { Src::Zero };
@@ -46,6 +47,7 @@ impl Tier1 {
             }
         }
         self.call_op(op);
+        self.void_bases();
         if op.a != SINK {
             self.buf.load_word(d, op.a);
         }

@@ -33,6 +33,20 @@ pub enum Taken {
     Store(Host, Reg),
 }
 
+/// A register that holds the host address of `word + from`, or zero where that is not known. Valid for accesses in
+/// `word + from..word + to`, for stores too if `stores`.
+#[derive(Clone, Copy, Debug)]
+struct Base {
+    h: Host,
+    word: Reg,
+    stores: bool,
+    from: i32,
+    to: i32,
+}
+
+/// Bases at a time.
+const BASES: usize = 3;
+
 /// The books.
 pub struct Cache {
     /// Host register by guest word.
@@ -45,13 +59,26 @@ pub struct Cache {
     pinned: u16,
     /// An operand of the current op.
     locked: u16,
+    /// The register is in `bases`.
+    based: u16,
+    bases: [Option<Base>; BASES],
     /// First temporary.
     temps: Reg,
 }
 
 impl Default for Cache {
     fn default() -> Cache {
-        Cache { map: [NONE; 256], slots: [EMPTY; 16], free: ALL, dirty: 0, pinned: 0, locked: 0, temps: 0 }
+        Cache {
+            map: [NONE; 256],
+            slots: [EMPTY; 16],
+            free: ALL,
+            dirty: 0,
+            pinned: 0,
+            locked: 0,
+            based: 0,
+            bases: [None; BASES],
+            temps: 0,
+        }
     }
 }
 
@@ -72,6 +99,7 @@ impl Cache {
         }
         (self.free, self.dirty, self.pinned, self.locked, self.temps) = (ALL, 0, 0, 0, temps);
         self.slots = [EMPTY; 16];
+        (self.based, self.bases) = (0, [None; BASES]);
     }
 
     /// The register that holds `word`.
@@ -131,6 +159,7 @@ impl Cache {
     /// Forgets the cached copy of a word, dirty or not. A pinned register stays the word's.
     #[inline(always)]
     pub fn forget(&mut self, word: Reg) {
+        self.drop_bases_of(word);
         let h = self.map[word as usize];
         if h == NONE {
             return;
@@ -196,6 +225,9 @@ impl Cache {
         let candidates = ALL & !self.locked & !self.pinned;
         let cost = |h: Host| (self.slots[h as usize & 15].next, self.dirty & 1 << h == 0);
         let h = bits(candidates).max_by_key(|&h| cost(h))?;
+        if self.based & 1 << h != 0 {
+            self.drop_base(h);
+        }
         let (word, next) = (self.word_of(h), self.slots[h as usize & 15].next);
         let store = self.dirty & 1 << h != 0 && (word < self.temps || next != NEVER);
         self.drop_host(h);
@@ -229,6 +261,7 @@ impl Cache {
     /// `h`, which was taken or holds the word's old value, holds a new value of `word`.
     #[inline(always)]
     pub fn define(&mut self, h: Host, word: Reg, next: Next) {
+        self.drop_bases_of(word);
         self.hold(h, word, next);
         self.dirty |= 1 << h;
         if next == NEVER && self.is_worthless(h) {
@@ -239,6 +272,69 @@ impl Cache {
     /// Whether the register holds a word that the guest can see.
     pub fn is_guest(&self, h: Host) -> bool {
         self.word_of(h) < self.temps
+    }
+
+    /// Takes a register that nobody uses for the host address of `word + from`.
+    pub fn take_base(&mut self, word: Reg, (from, to): (i32, i32), stores: bool) -> Option<Host> {
+        let free = self.free & !self.locked;
+        let place = self.bases.iter().position(Option::is_none)?;
+        let h = (free != 0).then_some(free.trailing_zeros() as Host)?;
+        self.take_over(h);
+        self.bases[place] = Some(Base { h, word, stores, from, to });
+        self.based |= 1 << h;
+        Some(h)
+    }
+
+    /// The register with the host address for an access in `word + from..word + to`, and what its offset is to be counted
+    /// from. It is locked.
+    #[inline(always)]
+    pub fn base_for(&mut self, word: Reg, (from, to): (i32, i32), store: bool) -> Option<(Host, i32)> {
+        if self.based == 0 {
+            return None;
+        }
+        let fits = |b: &&Base| b.word == word && b.from <= from && to <= b.to && (b.stores || !store);
+        let base = self.bases.iter().flatten().find(fits)?;
+        self.locked |= 1 << base.h;
+        Some((base.h, base.from))
+    }
+
+    /// Notes when a base is used next.
+    pub fn use_base(&mut self, h: Host, next: Next) {
+        if next == NEVER {
+            self.drop_base(h);
+        } else {
+            self.slots[h as usize & 15].next = next;
+        }
+    }
+
+    /// The registers with host addresses.
+    #[inline(always)]
+    pub fn based(&self) -> u16 {
+        self.based
+    }
+
+    fn drop_base(&mut self, h: Host) {
+        self.bases.iter_mut().filter(|b| b.is_some_and(|b| b.h == h)).for_each(|b| *b = None);
+        self.based &= !(1 << h);
+        self.drop_host(h);
+    }
+
+    /// Forgets all host addresses.
+    pub fn drop_bases(&mut self) {
+        bits(self.based).for_each(|h| self.drop_base(h));
+    }
+
+    #[inline(always)]
+    fn drop_bases_of(&mut self, word: Reg) {
+        if self.based != 0 {
+            for i in 0..BASES {
+                if let Some(base) = self.bases[i]
+                    && base.word == word
+                {
+                    self.drop_base(base.h);
+                }
+            }
+        }
     }
 
     /// Registers with words that the state does not have and the guest can see.

@@ -16,6 +16,7 @@ impl Tier1 {
         }
         self.cache.forget_guest();
         self.cache.forget(op.a);
+        self.cache.drop_bases();
     }
 
     /// An op that cannot fault, as the interpreter does it.

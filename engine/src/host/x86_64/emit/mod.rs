@@ -79,6 +79,8 @@ struct Frame {
 struct Site {
     /// When the operands of the current op are read next.
     next: OpUses,
+    /// Number of the op.
+    op: usize,
     /// Number of the guest instruction.
     insn: u32,
     /// Its offset and length.
@@ -89,7 +91,7 @@ struct Site {
 impl Default for Site {
     fn default() -> Site {
         let next = OpUses { a: NEVER, b: NEVER, c: NEVER, d: NEVER };
-        Site { next, insn: 0, offset: 0, len: 0 }
+        Site { next, op: 0, insn: 0, offset: 0, len: 0 }
     }
 }
 
@@ -128,7 +130,7 @@ impl Tier1 {
         }
         let mut bounds = Boundaries { rest: input.bounds, now: Site::default() };
         for (i, op) in input.ops.iter().enumerate() {
-            self.now = Site { next: self.uses.of(i), ..bounds.at(i) };
+            self.now = Site { next: self.uses.of(i), op: i, ..bounds.at(i) };
             if op.code.shape() != Shape::Float {
                 self.floats.note(op);
             }

@@ -3,7 +3,7 @@
 //! The allocator asks this when it must take a register from somebody, and when it may take one over from an operand that
 //! nobody reads again.
 
-use crate::ir::op::{Op, Opcode, Shape};
+use crate::ir::op::{MemFlags, Op, Opcode, Shape};
 use crate::ir::regset::RegSet;
 
 /// Index of the op that reads a value next.
@@ -25,10 +25,32 @@ pub struct OpUses {
     pub d: Next,
 }
 
+/// Accesses from one on that have the same base with the same value, and lie close together.
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
+    /// The next of them; [`NEVER`] if there is none.
+    pub next: Next,
+    /// Whether any of them is a store.
+    pub stores: bool,
+    /// All lie in `base + from..base + to`.
+    pub from: i32,
+    /// See `from`.
+    pub to: i32,
+}
+
+const NO_RUN: Run = Run { next: NEVER, stores: false, from: 0, to: 0 };
+
+/// Most bytes that a run of accesses covers: the longer it is, the oftener a page ends inside.
+const LONGEST_RUN: i32 = 256;
+
+/// Offsets of accesses that are looked at, either way.
+const FARTHEST: i64 = 1 << 20;
+
 /// The uses of a block's operands. Reused from block to block.
 #[derive(Default)]
 pub struct Uses {
     ops: Vec<OpUses>,
+    runs: Vec<Run>,
     /// Words that float ops work on: they live in the state.
     pub floats: RegSet,
     /// The most operands that must be in registers at once.
@@ -38,12 +60,15 @@ pub struct Uses {
 impl Uses {
     /// Looks at a block of fewer than [`NEVER`] ops.
     pub fn analyse(&mut self, ops: &[Op]) {
+        let mut accesses = Accesses { next: [NEVER; 256], barrier: NEVER };
         const NOTHING: OpUses = OpUses { a: NEVER, b: NEVER, c: NEVER, d: NEVER };
         let mut next = [NEVER; 256];
         self.floats = RegSet::default();
         self.widest = 3;
         self.ops.clear();
         self.ops.resize(ops.len(), NOTHING);
+        self.runs.clear();
+        self.runs.resize(ops.len(), NO_RUN);
         for (i, (op, uses)) in ops.iter().zip(&mut self.ops).enumerate().rev() {
             let fields = op.code.fields();
             let i = i as Next;
@@ -73,6 +98,7 @@ impl Uses {
             if fields.reads_a {
                 next[op.a as usize] = i;
             }
+            accesses.op(op, i, &mut self.runs);
             if op.code.shape() == Shape::Float {
                 float_words(op, &mut self.floats);
             }
@@ -83,6 +109,47 @@ impl Uses {
     #[inline(always)]
     pub fn of(&self, i: usize) -> OpUses {
         self.ops[i]
+    }
+
+    /// The run that begins with op `i`, an access.
+    #[inline(always)]
+    pub fn run(&self, i: usize) -> Run {
+        self.runs[i]
+    }
+}
+
+/// The next access by base word, walking backward.
+struct Accesses {
+    next: [Next; 256],
+    /// Runs do not go beyond this op, a helper call.
+    barrier: Next,
+}
+
+impl Accesses {
+    #[inline(always)]
+    fn op(&mut self, op: &Op, i: Next, runs: &mut [Run]) {
+        let shape = op.code.shape();
+        if op.code.fields().writes_a {
+            self.next[op.a as usize] = NEVER;
+        }
+        match shape {
+            Shape::Call => self.barrier = i,
+            Shape::Load | Shape::Store if op.imm.unsigned_abs() < FARTHEST as u64 => {
+                let from = op.imm as i32;
+                let to = from + (1 << MemFlags(op.aux).size());
+                let mut run = Run { next: NEVER, stores: shape == Shape::Store, from, to };
+                let next = std::mem::replace(&mut self.next[op.b as usize], i);
+                if next < self.barrier {
+                    let rest = runs[next as usize];
+                    let (from, to) = (from.min(rest.from), to.max(rest.to));
+                    if to - from <= LONGEST_RUN {
+                        run = Run { next, stores: run.stores | rest.stores, from, to };
+                    }
+                }
+                runs[i as usize] = run;
+            }
+            _ => {}
+        }
     }
 }
 
