@@ -6,11 +6,12 @@
 
 use super::code::Code;
 use crate::exec::core::JumpEntry;
+use crate::jit::record::no_record;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
 /// Entries of the jump cache, a power of two.
-pub const ENTRIES: usize = 4096;
+pub const ENTRIES: usize = 8192;
 /// Blocks after which a hart forgets all it knows; the shared map still has them.
 const LIMIT: usize = 1 << 18;
 /// Host bytes of blocks after which it does so too: a guest that rewrites its code leaves dead ones behind.
@@ -29,13 +30,6 @@ pub struct Local {
     pub runs: u64,
 }
 
-#[derive(Clone, Copy)]
-struct Entry {
-    pc: u64,
-    tag: u64,
-    local: u32,
-}
-
 /// Counts of one hart's look-ups. Plain adds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct JumpCounts {
@@ -51,9 +45,8 @@ pub struct JumpCounts {
 
 /// One hart's view of the code.
 pub struct Jumps {
-    entries: Box<[Entry; ENTRIES]>,
-    /// The same for emitted code, which goes to translations without a look at the table.
-    compiled: Box<[JumpEntry; ENTRIES]>,
+    /// Shared with emitted code, which goes on to records without a look at the blocks.
+    entries: Box<[JumpEntry; ENTRIES]>,
     locals: Vec<Local>,
     by_pa: FxHashMap<(u64, u32), u32>,
     /// Host bytes of all blocks in `locals`.
@@ -64,10 +57,8 @@ pub struct Jumps {
 
 impl Default for Jumps {
     fn default() -> Jumps {
-        let none = Entry { pc: 0, tag: 0, local: NO_LINK };
         Jumps {
-            entries: Box::new([none; ENTRIES]),
-            compiled: Box::new([NO_JUMP; ENTRIES]),
+            entries: Box::new([no_jump(); ENTRIES]),
             locals: Vec::new(),
             by_pa: FxHashMap::default(),
             bytes: 0,
@@ -76,7 +67,9 @@ impl Default for Jumps {
     }
 }
 
-const NO_JUMP: JumpEntry = JumpEntry { pc: 0, tag: 0, record: 0 };
+fn no_jump() -> JumpEntry {
+    JumpEntry { pc: 0, tag: 0, record: no_record(), local: NO_LINK }
+}
 
 #[inline(always)]
 fn slot(pc: u64) -> usize {
@@ -104,22 +97,27 @@ impl Jumps {
 
     /// Remembers that `pc` under `tag` is block `local`.
     pub fn put(&mut self, pc: u64, tag: u64, local: u32) {
-        self.entries[slot(pc)] = Entry { pc, tag, local };
+        self.entries[slot(pc)] = JumpEntry { pc, tag, record: no_record(), local };
     }
 
-    /// Lets emitted code find the translation with this record at `pc` under `tag`.
-    pub fn put_compiled(&mut self, pc: u64, tag: u64, record: u64) {
-        self.compiled[slot(pc)] = JumpEntry { pc, tag, record };
+    /// Lets emitted code find the translation with this record at `pc` under `tag`, if the block is remembered there.
+    #[inline]
+    pub fn put_record(&mut self, pc: u64, tag: u64, record: u64) {
+        let e = &mut self.entries[slot(pc)];
+        if e.pc == pc && e.tag == tag {
+            e.record = record;
+        }
     }
 
-    /// Forgets all translations, not the blocks.
-    pub fn forget_compiled(&mut self) {
-        self.compiled.fill(NO_JUMP);
+    /// Forgets all records, not the blocks.
+    pub fn forget_records(&mut self) {
+        let none = no_record();
+        self.entries.iter_mut().for_each(|e| e.record = none);
     }
 
     /// Where emitted code looks.
-    pub fn compiled(&mut self) -> *mut JumpEntry {
-        self.compiled.as_mut_ptr()
+    pub fn table(&mut self) -> *mut JumpEntry {
+        self.entries.as_mut_ptr()
     }
 
     /// The live block at physical address `pa`.
@@ -151,8 +149,7 @@ impl Jumps {
         self.locals.clear();
         self.by_pa.clear();
         self.bytes = 0;
-        self.entries.fill(Entry { pc: 0, tag: 0, local: NO_LINK });
-        self.forget_compiled();
+        self.entries.fill(no_jump());
     }
 
     /// A block by number.

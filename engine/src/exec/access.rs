@@ -220,6 +220,23 @@ impl<G: Guest> Cpu<G> {
         }
     }
 
+    /// Brings the page of an access by the current MMU index into the TLB: what to add to its addresses. `None` where the access
+    /// must be done by [`Cpu::load`] or [`Cpu::store`]: it raises an exception (which they will find again), crosses pages, or is not to
+    /// memory that the TLB keeps.
+    pub fn page_addend(&mut self, va: u64, flags: MemFlags, access: Access) -> Option<u64> {
+        self.check_alignment(va, flags, access).ok()?;
+        let size = 1u32 << flags.size();
+        if va & !PAGE_MASK > PAGE_SIZE - u64::from(size) {
+            return None;
+        }
+        if let Some(addend) = self.tlb.addend(va, access) {
+            return Some(addend);
+        }
+        let index = G::data_index(self);
+        self.translate(va, size, access, index).ok()?;
+        self.tlb.addend(va, access)
+    }
+
     /// The physical address of an instruction fetch of at most one page.
     pub fn fetch_address(&mut self, va: u64) -> Result<u64, Exception> {
         if let Some(pa) = self.tlb.fetch(va) {

@@ -78,7 +78,7 @@ impl<G: Guest> Vcpu<G> {
             pc: cpu.pc,
             regs: cpu.regs[..G::TEMPS as usize].to_vec(),
             fenv: cpu.fenv,
-            reservation: cpu.reservation,
+            reservation: cpu.reservation(),
             retired: cpu.instret(),
             started: cpu.hart.is_started(),
             wait: match self.waiting {
@@ -111,7 +111,7 @@ impl<G: Guest> Vcpu<G> {
             cpu.regs[zero as usize] = 0;
         }
         cpu.fenv = s.fenv;
-        cpu.reservation = s.reservation;
+        cpu.set_reservation(s.reservation);
         (cpu.slice, cpu.budget, cpu.unretired, cpu.retired_base) = (0, 0, 0, s.retired);
         cpu.ext = s.ext.clone();
         G::sanitise(cpu);

@@ -71,7 +71,7 @@ impl<G: Guest> Vcpu<G> {
             compiled: Compiled::new(settings, queue),
             waiting: None,
         };
-        vcpu.cpu.core.jumps = vcpu.jumps.compiled();
+        vcpu.cpu.core.jumps = vcpu.jumps.table();
         vcpu
     }
 

@@ -3,6 +3,8 @@
 //! Each translation has one. Code finds it rip-relative, because records lie in the same reservation as the code; they are
 //! never executable. Words are written atomically; several harts may run the code meanwhile.
 
+use crate::host;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI32, AtomicU64};
 
 /// The fixed head of a record; its link slots follow, 8 bytes each.
@@ -16,6 +18,16 @@ pub struct Record {
     pub heat: AtomicI32,
     /// How often exit 1 was taken while the heat was counted.
     pub taken: AtomicI32,
+}
+
+/// Address of the record of blocks that have no translation: it leads to the dispatcher.
+pub fn no_record() -> u64 {
+    static NONE: LazyLock<Record> = LazyLock::new(|| Record {
+        entry: AtomicU64::new(host::gone()),
+        heat: AtomicI32::new(0),
+        taken: AtomicI32::new(0),
+    });
+    std::ptr::from_ref::<Record>(&NONE) as u64
 }
 
 /// Offset of the heat counter in a record.

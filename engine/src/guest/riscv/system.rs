@@ -95,7 +95,7 @@ fn wrs(cpu: &mut Cpu<Riscv>, nto: Option<u32>) -> Result<Flow, Exception> {
     {
         return Err(illegal(bits));
     }
-    let Some(r) = cpu.reservation else { return Ok(Flow::Continue) };
+    let Some(r) = cpu.reservation() else { return Ok(Flow::Continue) };
     let now = cpu.load(r.va, MemFlags::plain(r.size_log2 as u32 & 3));
     let mask = if r.size_log2 >= 3 { u64::MAX } else { (1 << (8 << r.size_log2)) - 1 };
     Ok(match now {

@@ -191,11 +191,11 @@ macro_rules! tier1_thunk {
     };
 }
 
-tier1_thunk!(load, slow::load::<G, false>);
-tier1_thunk!(store, slow::store::<G, false>);
+tier1_thunk!(load, slow::load::<G>);
+tier1_thunk!(store, slow::store::<G>);
 tier1_thunk!(op, slow::op::<G, false>);
 
-/// A slow path of tier 2: (va or op, meta, instruction pc, value) in `rdi`, `rsi`, `rdx`, `rcx`, every register preserved.
+/// A slow path of tier 2: (va or op, flags or meta, instruction pc) in `rdi`, `rsi`, `rdx`, every register preserved.
 macro_rules! tier2_thunk {
     ($name:ident, $target:path) => {
         #[unsafe(naked)]
@@ -227,7 +227,6 @@ macro_rules! tier2_thunk {
                 "movaps [rsp + 208], xmm13",
                 "movaps [rsp + 224], xmm14",
                 "movaps [rsp + 240], xmm15",
-                "mov [r15 + {value}], rcx",
                 "mov rcx, rdx",
                 "mov edx, esi",
                 "mov rsi, rdi",
@@ -262,7 +261,6 @@ macro_rules! tier2_thunk {
                 "ret",
                 "2:",
                 unwind!(),
-                value = const disp!(value),
                 left = const disp!(left_fcr),
                 host = const disp!(host_fcr),
                 state = const STATE,
@@ -273,8 +271,8 @@ macro_rules! tier2_thunk {
     };
 }
 
-tier2_thunk!(load_all, slow::load::<G, true>);
-tier2_thunk!(store_all, slow::store::<G, true>);
+tier2_thunk!(page_load, slow::page_load::<G>);
+tier2_thunk!(page_store, slow::page_store::<G>);
 tier2_thunk!(op_all, slow::op::<G, true>);
 
 /// The addresses of the thunks of a guest ISA.
@@ -285,8 +283,8 @@ pub fn thunks<G: Guest>() -> Thunks {
         load: at(load::<G>),
         store: at(store::<G>),
         op: at(op::<G>),
-        load_all: at(load_all::<G>),
-        store_all: at(store_all::<G>),
+        page_load: at(page_load::<G>),
+        page_store: at(page_store::<G>),
         op_all: at(op_all::<G>),
     }
 }

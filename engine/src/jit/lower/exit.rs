@@ -10,7 +10,7 @@ use crate::ir::op::Shape;
 use crate::ir::{Op, Opcode};
 use crate::jit::abi::Exit;
 use crate::jit::record::link_offset;
-use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::condcodes::{CondCode, IntCC};
 use cranelift_codegen::ir::{self, InstBuilder, TrapCode, Value, types};
 use std::mem::offset_of;
 
@@ -61,8 +61,13 @@ impl Lower<'_> {
             _ => UnsignedGreaterThanOrEqual,
         };
         let (b, c) = (self.get(op.b), self.get(op.c));
-        let test = self.b.ins().icmp(cond, b, c);
-        let targets = [op.imm, op.aux.into()].map(|offset| self.target(offset));
+        let mut targets = [op.imm, op.aux.into()].map(|offset| self.target(offset));
+        // The way out of the region comes first, see `look_up`.
+        let out = matches!(targets, [Target::Block(_), Target::Page(_) | Target::Far(_)]);
+        if out {
+            targets.swap(0, 1);
+        }
+        let test = self.b.ins().icmp(if out { cond.complement() } else { cond }, b, c);
         let ways = targets.map(|target| self.way(target));
         // An exit beside an edge that stays is the rarer one: the region was formed along the likely edges.
         let stays = targets.map(|t| matches!(t, Target::Block(_)));
@@ -216,7 +221,7 @@ impl Lower<'_> {
     }
 
     /// Goes back to the run loop. The state is up to date but for pc and budget.
-    fn leave(&mut self, kind: u64, pc: Value, budget: Value) {
+    pub fn leave(&mut self, kind: u64, pc: Value, budget: Value) {
         self.count_out(budget);
         self.state_store(pc, disp!(pc));
         self.state_store(budget, disp!(budget));

@@ -16,8 +16,10 @@ mod flow;
 mod integer;
 mod kind;
 mod live;
+mod loops;
 mod memory;
 mod names;
+mod pages;
 mod slow;
 mod values;
 
@@ -35,6 +37,7 @@ use kind::{Kind, kind};
 use live::Live;
 use names::Names;
 pub use names::{POOL, RECORD};
+use pages::Pages;
 use values::Values;
 
 /// What the function refers to, beside its code.
@@ -85,6 +88,9 @@ struct Lower<'a> {
     region: &'a Region,
     flow: Flow,
     live: Live,
+    pages: Pages,
+    /// By slot of `pages`: the page that it holds, and what to add to addresses in it.
+    slots: Vec<[Variable; 2]>,
     names: Names,
     /// Guest pc of the region's entry.
     pc: Value,
@@ -112,6 +118,8 @@ impl<'a> Lower<'a> {
         let lowered = b.ins().iadd_imm_s(budget, -flow.lower_by[0]);
         b.def_var(variable, lowered);
         let names = Names::new(&mut b);
+        let pages = Pages::new(region, &flow);
+        let slots = (0..pages.slots).map(|_| [(); 2].map(|()| b.declare_var(types::I64))).collect();
         Lower {
             blocks: region.blocks.iter().map(|_| b.create_block()).collect(),
             edges: flow.edges_in.clone(),
@@ -125,6 +133,8 @@ impl<'a> Lower<'a> {
             region,
             flow,
             live,
+            slots,
+            pages,
             names,
             pc,
         }
@@ -135,6 +145,7 @@ impl<'a> Lower<'a> {
         for word in self.live.entry.iter() {
             self.read_again(word);
         }
+        self.empty_slots();
         self.b.ins().jump(self.blocks[0], &[]);
         for i in 0..self.flow.order.len() {
             self.block(self.flow.order[i]);

@@ -282,6 +282,14 @@ impl Tlb {
         Some(unsafe { HostRef::new(va.wrapping_add(e.addend) as *mut u8, 1 << size_log2) })
     }
 
+    /// What to add to addresses in the page of `va`, by the current table of loads or of stores.
+    pub fn addend(&self, va: u64, access: Access) -> Option<u64> {
+        let table = if access == Access::Store { self.fast.store_table } else { self.fast.load_table };
+        // SAFETY: as in `load`.
+        let e = unsafe { &table.as_ref()[slot(va, DATA)] };
+        (e.tag == va & PAGE_MASK).then_some(e.addend)
+    }
+
     /// From `va` to the end of its page, by a table of the set for data.
     fn page_ref(&self, table: NonNull<[Entry; DATA]>, va: u64) -> Option<HostRef<'_>> {
         // SAFETY: as in `load`; `table` is one of this TLB's.

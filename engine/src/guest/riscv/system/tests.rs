@@ -55,7 +55,7 @@ fn tw_and_tvm_trap_supervisor_mode() {
 fn wrs_waits_while_the_reservation_holds() {
     let cpu = &mut hart();
     cpu.store(RAM, MemFlags::plain(3), 7).expect("store");
-    cpu.reservation = Some(crate::exec::cpu::Reservation { va: RAM, size_log2: 2, value: 7 });
+    cpu.set_reservation(Some(crate::exec::cpu::Reservation { va: RAM, size_log2: 2, value: 7 }));
     assert_eq!(run(cpu, Helper::WrsSto, 0x01d0_0073), Ok(Flow::WaitBounded(WRS_NS)));
     cpu.store(RAM, MemFlags::plain(3), 8).expect("store");
     assert_eq!(run(cpu, Helper::WrsSto, 0x01d0_0073), Ok(Flow::Continue));

@@ -24,6 +24,7 @@ use cache::{Cache, Taken, bits};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi};
 use uses::{NEVER, Next, OpUses, Uses};
 
+mod atomic;
 mod bitops;
 mod cache;
 mod call;
@@ -68,6 +69,7 @@ struct Frame {
     traps_misaligned: bool,
     profile: bool,
     zero: Option<Reg>,
+    temps: Reg,
     /// Where a jump to the block's own start goes, with pinned words in their registers.
     again: Option<DynamicLabel>,
 }
@@ -152,6 +154,7 @@ impl Tier1 {
             traps_misaligned: input.traps_misaligned,
             profile: input.profile,
             zero: input.zero,
+            temps: input.temps,
             again: None,
         };
     }

@@ -72,7 +72,7 @@ fn the_jump_cache_answers_if_pc_and_tag_match() {
     let slot = ((target >> 1) ^ (target >> 13)) as usize & (ENTRIES - 1);
     let record = pair.arena.record() as *const _ as u64;
     for (pc, tag, hits) in [(target, tag, true), (target + 2, tag, false), (target, tag + 1, false)] {
-        pair.jumps[slot] = JumpEntry { pc, tag, record };
+        pair.jumps[slot] = JumpEntry { pc, tag, record, local: 0 };
         let mut regs = [0; 64];
         regs[5] = target - 2;
         start(&mut pair, &regs, &setup);

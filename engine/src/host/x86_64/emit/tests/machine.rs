@@ -91,7 +91,7 @@ impl Pair {
     }
 
     pub fn of(make: impl Fn() -> Box<Cpu<Riscv>>) -> Pair {
-        let mut jumps = vec![JumpEntry { pc: 1, tag: 0, record: 0 }; ENTRIES];
+        let mut jumps = vec![JumpEntry { pc: 1, tag: 0, record: 0, local: 0 }; ENTRIES];
         let (oracle, mut tested) = (make(), make());
         tested.jumps = jumps.as_mut_ptr();
         Pair { oracle, tested, arena: Arena::new(), compiler: Tier1::default(), jumps }
@@ -103,7 +103,7 @@ impl Pair {
         for cpu in [&mut self.oracle, &mut self.tested] {
             assert!(cpu.shared.memory.load(RAM, memory));
             cpu.regs[..64].copy_from_slice(regs);
-            cpu.reservation = None;
+            cpu.set_reservation(None);
             cpu.fenv = crate::exec::cpu::FloatEnv { flags: 0, rm: setup.rm };
             (cpu.pc, cpu.budget, cpu.retired_base) = (setup.pc, setup.budget, 0);
             (cpu.slice, cpu.insn_pc, cpu.unretired) = (setup.budget, 0, 0);
@@ -121,7 +121,7 @@ impl Pair {
             retired: cpu.instret(),
             regs: cpu.regs[..TEMPS as usize].to_vec(),
             flags: cpu.fenv.flags,
-            reservation: cpu.reservation,
+            reservation: cpu.reservation(),
             ext: cpu.ext.clone(),
             memory,
         }
