@@ -165,9 +165,17 @@ impl Lower<'_> {
     /// Lowers a load.
     pub fn load(&mut self, op: &Op) {
         let base = self.get(op.b);
-        let double = op.code == Opcode::Load64 && self.values.floats.is_double(op.a);
         let reached = self.reach(base, op.imm, MemFlags(op.aux), false, self.mode());
-        let value = self.read(op.code, double, reached.at, reached.disp);
+        let (at, disp) = (reached.at, reached.disp);
+        if op.code == Opcode::Load64 && self.values.floats.is_double(op.a) {
+            let value = self.b.ins().load(types::F64, GUEST, at, disp);
+            return self.set_double(op.a, value);
+        }
+        if op.code == Opcode::LoadBox32 && self.has_single(op.a) {
+            let value = self.b.ins().load(types::F32, GUEST, at, disp);
+            return self.set_single(op.a, value);
+        }
+        let value = self.read(op.code, at, disp);
         if matches!(
             op.code,
             Opcode::LoadS8 | Opcode::LoadS16 | Opcode::LoadS32 | Opcode::LoadU8 | Opcode::LoadU16
@@ -177,14 +185,13 @@ impl Lower<'_> {
         if op.code == Opcode::LoadBox32 {
             self.is_boxed(value);
         }
-        if double { self.set_double(op.a, value) } else { self.set(op.a, value) }
+        self.set(op.a, value);
     }
 
     /// Reads memory as a load op does.
-    fn read(&mut self, code: Opcode, double: bool, at: Value, disp: i32) -> Value {
+    fn read(&mut self, code: Opcode, at: Value, disp: i32) -> Value {
         let i = self.b.ins();
         match code {
-            _ if double => i.load(types::F64, GUEST, at, disp),
             Opcode::LoadS8 => i.sload8(types::I64, GUEST, at, disp),
             Opcode::LoadS16 => i.sload16(types::I64, GUEST, at, disp),
             Opcode::LoadS32 => i.sload32(GUEST, at, disp),
@@ -209,12 +216,16 @@ impl Lower<'_> {
         let base = self.get(op.b);
         let double = op.code == Opcode::Store64 && self.values.floats.is_double(op.c);
         let value = if double { self.raw(op.c) } else { self.get(op.c) };
+        let single = if op.code == Opcode::Store32 { self.known_single(value) } else { None };
         let reached = self.reach(base, op.imm, flags, true, self.mode());
         let (at, disp, i) = (reached.at, reached.disp, self.b.ins());
         match op.code {
             Opcode::Store8 => i.istore8(GUEST, value, at, disp),
             Opcode::Store16 => i.istore16(GUEST, value, at, disp),
-            Opcode::Store32 => i.istore32(GUEST, value, at, disp),
+            Opcode::Store32 => match single {
+                Some(single) => i.store(GUEST, single, at, disp),
+                None => i.istore32(GUEST, value, at, disp),
+            },
             _ => i.store(GUEST, value, at, disp),
         };
     }

@@ -111,6 +111,7 @@ impl Lower<'_> {
         }
         if self.live.guest.contains(reg) {
             let variable = self.variable(reg);
+            self.follow(reg, value);
             let value = if self.values.floats.is_double(reg) { self.as_double(value) } else { value };
             self.b.def_var(variable, value);
         } else {
@@ -129,6 +130,7 @@ impl Lower<'_> {
         let variable = self.variable(reg);
         let value = self.state_load(self.values.floats.type_of(reg), reg_disp(reg));
         self.b.def_var(variable, value);
+        self.follow(reg, value);
     }
 
     /// The state has a newer value of this temporary.
