@@ -77,6 +77,9 @@ pub trait Engine: Send + Sync {
     /// Deterministic mode: as [`Engine::pause_at`], but on the instruction, in the midst of a round. Resumed, the round goes on
     /// as if nothing had happened.
     fn pause_exactly_at(&self, insns: u64);
+    /// Deterministic mode: sets the instructions of a hart per round, 10,000 if nobody does. Interrupts and inputs come in
+    /// between rounds, so two runs are equal only if their rounds are.
+    fn set_round(&self, insns: u64);
     /// Waits until all harts stand, at most `time`. Whether they do.
     fn wait_paused(&self, time: Duration) -> bool;
     /// Deterministic mode: what makes it pause by itself at the end of the round in which it is called. For whoever hears,
@@ -136,6 +139,9 @@ impl<G: Guest> Engine for Harts<G> {
     }
     fn pause_exactly_at(&self, insns: u64) {
         Harts::pause_exactly_at(self, insns);
+    }
+    fn set_round(&self, insns: u64) {
+        Harts::set_round(self, insns);
     }
     fn wait_paused(&self, time: Duration) -> bool {
         Harts::wait_paused(self, time)

@@ -6,7 +6,7 @@
 use super::cpu::Shared;
 use super::hart::{Hart, Lines};
 use super::mode::{Settings, TierCounts};
-use super::rounds::{StopAt, rounds};
+use super::rounds::{Pace, rounds};
 use super::time::TimeSource;
 use super::vcpu::{Stop, Vcpu};
 use crate::cache::code::CodeMap;
@@ -40,8 +40,8 @@ pub(super) struct Control {
     stop: AtomicBool,
     /// Wakes the deterministic thread: an input was queued.
     pub(super) input: AtomicBool,
-    /// Where the deterministic thread stops by itself.
-    pub(super) stop_at: StopAt,
+    /// How far the deterministic thread runs.
+    pub(super) pace: Pace,
 }
 
 /// The harts of a machine.
@@ -83,7 +83,7 @@ impl<G: Guest> Harts<G> {
             changed: Condvar::new(),
             stop: AtomicBool::new(true),
             input: AtomicBool::new(false),
-            stop_at: StopAt::default(),
+            pace: Pace::default(),
         });
         Harts { shared, code, settings, queue, vcpus, control, threads: Vec::new(), workers: Vec::new() }
     }
@@ -213,18 +213,24 @@ impl<G: Guest> Harts<G> {
     /// Runs until about `insns` instructions have retired in all since power-on, then pauses by itself. Deterministic mode
     /// only; the stop is at the end of a round.
     pub fn pause_at(&self, insns: u64) {
-        self.control.stop_at.end_of_round(insns);
+        self.control.pace.end_of_round(insns);
     }
 
     /// As [`Harts::pause_at`], but stops on the instruction, in the midst of a round, which goes on where it was when the harts
     /// are resumed.
     pub fn pause_exactly_at(&self, insns: u64) {
-        self.control.stop_at.exactly(insns);
+        self.control.pace.exactly(insns);
+    }
+
+    /// Sets the instructions of a hart per round of deterministic mode. Interrupts and inputs come in between rounds, so this is part
+    /// of what the run depends on.
+    pub fn set_round(&self, insns: u64) {
+        self.control.pace.set_length(insns);
     }
 
     /// A restored machine begins a round.
     pub(super) fn forget_round(&self) {
-        self.control.stop_at.forget_round();
+        self.control.pace.forget_round();
     }
 
     /// Hands over what waits at the input port of deterministic harts, which stand.
@@ -239,7 +245,7 @@ impl<G: Guest> Harts<G> {
     /// What makes deterministic harts pause at the end of the round in which it is called.
     pub fn halter(&self) -> Arc<dyn Fn() + Send + Sync> {
         let control = self.control.clone();
-        Arc::new(move || control.stop_at.end_of_round(0))
+        Arc::new(move || control.pace.end_of_round(0))
     }
 
     /// Whether all harts stand at the gate.

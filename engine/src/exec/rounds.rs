@@ -2,7 +2,7 @@
 //!
 //! Each hart has an exact number of instructions in a round; time is that of the round's begin plus the hart's own instructions;
 //! inputs, alarms and interrupts are looked at where a hart's part of a round begins and nowhere else. So where the thread stops
-//! for others changes nothing, and it can stop on any instruction: the rest of the round waits in [`StopAt`].
+//! for others changes nothing, and it can stop on any instruction: the rest of the round waits in [`Pace`].
 
 use super::cpu::Shared;
 use super::harts::{Control, note_flow};
@@ -10,14 +10,16 @@ use super::vcpu::{Stop, Vcpu};
 use crate::guest::{Flow, Guest};
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Instructions of a hart per round.
+/// Instructions of a hart per round, if nobody wants otherwise.
 const ROUND: i64 = 10_000;
 
-/// Where the thread stops by itself, and what is left of the round in which it did.
-pub(super) struct StopAt {
+/// How far the thread runs: length of rounds, where it stops by itself, and what is left of the round in which it did.
+pub(super) struct Pace {
+    /// Instructions of a hart per round.
+    length: AtomicI64,
     /// Instructions retired in all; `u64::MAX` = never.
     insns: AtomicU64,
     /// On the instruction, not at the end of its round.
@@ -25,13 +27,22 @@ pub(super) struct StopAt {
     open: Mutex<Option<Round>>,
 }
 
-impl Default for StopAt {
-    fn default() -> StopAt {
-        StopAt { insns: AtomicU64::new(u64::MAX), exact: AtomicBool::new(false), open: Mutex::default() }
+impl Default for Pace {
+    fn default() -> Pace {
+        Pace {
+            length: AtomicI64::new(ROUND),
+            insns: AtomicU64::new(u64::MAX),
+            exact: AtomicBool::new(false),
+            open: Mutex::default(),
+        }
     }
 }
 
-impl StopAt {
+impl Pace {
+    pub(super) fn set_length(&self, insns: u64) {
+        self.length.store(insns.clamp(1, i64::MAX as u64) as i64, Ordering::Release);
+    }
+
     pub(super) fn end_of_round(&self, insns: u64) {
         self.exact.store(false, Ordering::Release);
         self.insns.store(insns, Ordering::Release);
@@ -64,6 +75,8 @@ impl StopAt {
 struct Round {
     /// Clock reading at its begin.
     begin: u64,
+    /// Instructions of each hart.
+    length: i64,
     /// Whose part is next or under way.
     hart: usize,
     /// Instructions of that part so far.
@@ -82,17 +95,17 @@ pub(super) fn rounds<G: Guest>(vcpus: &[Arc<Mutex<Vcpu<G>>>], shared: &Shared<G>
     while control.pass() {
         let mut vs: Vec<_> = vcpus.iter().map(|v| v.lock()).collect();
         while !control.stopping() {
-            let open = control.stop_at.open.lock().take();
+            let open = control.pace.open.lock().take();
             let begun = open.or_else(|| begin_round(&vs, shared, control));
             let Some(mut round) = begun else { break };
             if !round.run(&mut vs, control) {
-                *control.stop_at.open.lock() = Some(round);
+                *control.pace.open.lock() = Some(round);
                 stop(control);
                 break;
             }
             if round.busy {
                 // A timer that the guest has set to the end of time is where idle time may have gone.
-                let length = (ROUND as u64).saturating_mul(shared.ns_per_insn);
+                let length = (round.length as u64).saturating_mul(shared.ns_per_insn);
                 shared.clock.set_virtual(round.begin.saturating_add(length));
             } else {
                 skip_idle(&vs, shared, control, round.begin);
@@ -108,18 +121,19 @@ fn begin_round<G: Guest>(
     control: &Control,
 ) -> Option<Round> {
     let total = total(vs);
-    if control.stop_at.is_reached(total) {
+    if control.pace.is_reached(total) {
         stop(control);
         return None;
     }
     control.input.store(false, Ordering::Release);
     shared.inputs.drain(total);
     shared.clock.ring_due();
-    Some(Round { begin: shared.clock.now_ns(), hart: 0, used: 0, busy: false })
+    let length = control.pace.length.load(Ordering::Acquire);
+    Some(Round { begin: shared.clock.now_ns(), length, hart: 0, used: 0, busy: false })
 }
 
 fn stop(control: &Control) {
-    control.stop_at.end_of_round(u64::MAX);
+    control.pace.end_of_round(u64::MAX);
     control.shut();
 }
 
@@ -127,7 +141,7 @@ impl Round {
     /// Runs what is left of the round. False: stopped in its midst.
     fn run<G: Guest>(&mut self, vs: &mut [MutexGuard<'_, Vcpu<G>>], control: &Control) -> bool {
         while self.hart < vs.len() {
-            let room = control.stop_at.room(total(vs));
+            let room = control.pace.room(total(vs));
             if room == 0 {
                 return false;
             }
@@ -145,7 +159,7 @@ impl Round {
 
     /// Runs some of a hart's part. Whether there may be more of it.
     fn run_part<G: Guest>(&mut self, v: &mut Vcpu<G>, room: i64) -> bool {
-        let length = room.min(ROUND - self.used);
+        let length = room.min(self.length - self.used);
         // The hart's clock counts from the begin of its slice.
         v.cpu.slice_ns =
             self.begin.saturating_add((self.used as u64).saturating_mul(v.cpu.shared.ns_per_insn));
@@ -158,7 +172,7 @@ impl Round {
             note_flow(v, flow);
             return false;
         }
-        self.used < ROUND
+        self.used < self.length
     }
 }
 

@@ -71,7 +71,7 @@ impl<G: Guest> Vcpu<G> {
     pub fn save(&mut self) -> HartState<G> {
         // A start that was asked for is part of the state, mail is not.
         self.cpu.run_requests();
-        self.cpu.tlb.flush_all();
+        self.cpu.tlb.reset();
         self.cpu.select_address_space();
         let cpu = &self.cpu;
         HartState {
@@ -124,7 +124,7 @@ impl<G: Guest> Vcpu<G> {
             SavedWait::Interrupt => Some(Flow::Wait),
             SavedWait::Bounded(ns) => Some(Flow::WaitBounded(ns)),
         };
-        self.cpu.tlb.flush_all();
+        self.cpu.tlb.reset();
         self.cpu.select_address_space();
         Ok(())
     }

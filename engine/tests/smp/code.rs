@@ -63,16 +63,16 @@ fn rewritten_at(at: u64) {
 
 #[test]
 fn rewritten_code_is_never_stale_after_the_fence() {
-    rewritten_at(RAM + 0x4_0000);
+    in_each_mode(|| rewritten_at(RAM + 0x4_0000));
 }
 
 #[test]
 fn rewritten_code_across_pages_is_never_stale_after_the_fence() {
-    rewritten_at(RAM + 0x4_0ffe);
+    in_each_mode(|| rewritten_at(RAM + 0x4_0ffe));
 }
 
 /// The writer also stores to data in the page all the time, through whatever store entry it may have.
 #[test]
 fn code_beside_data_is_never_stale_after_the_fence() {
-    rewritten_at(SEQ + 0x800);
+    in_each_mode(|| rewritten_at(SEQ + 0x800));
 }

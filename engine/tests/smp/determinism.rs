@@ -4,11 +4,13 @@ use super::asm::*;
 use super::machine::*;
 use engine::cache::code::{Code, CodeMap};
 use engine::exec::engine::Engine;
+use engine::exec::mode::{Mode, Settings};
 use engine::exec::time::TimeSource;
 use engine::exec::vcpu::{Stop, Vcpu};
 use engine::guest::riscv::Riscv;
 use engine::guest::{Guest, LiftInput};
 use engine::interp::{self, Leave};
+use std::sync::Arc;
 
 /// Steps of the run: instructions, and one for each exception.
 const STEPS: u64 = 30_000;
@@ -57,7 +59,10 @@ fn hart() -> Vcpu<Riscv> {
     let p = program();
     let pc = p.base;
     assert!(shared.memory.load(pc, &p.finish()) && shared.memory.load(HANDLER, &handler().finish()));
-    let mut v = Vcpu::new(shared.clone(), CodeMap::new(shared.memory.clone()), 0);
+    let settings = Arc::<Settings>::default();
+    settle(&settings, 0);
+    let code = CodeMap::new(shared.memory.clone());
+    let mut v = Vcpu::with(shared.clone(), code, settings, Arc::default(), 0);
     Riscv::start(&mut v.cpu, pc, [0, 0]);
     v
 }
@@ -118,6 +123,14 @@ fn in_single_steps() -> Seen {
 
 #[test]
 fn slices_of_any_length_give_the_same_run() {
+    let interpreted = in_slices(|| STEPS);
+    in_each_mode(|| {
+        assert_eq!(in_slices(|| STEPS), interpreted);
+        slices_of_any_length();
+    });
+}
+
+fn slices_of_any_length() {
     let whole = in_slices(|| STEPS);
     let s = &whole.regs;
     assert!(s[S1 as usize] > 100 && s[S3 as usize] > 200 && whole.retired < STEPS, "{whole:x?}");
@@ -136,6 +149,13 @@ fn slices_of_any_length_give_the_same_run() {
 /// Two harts that race for a lock, in rounds: the same at the same count, however often the machine was paused.
 #[test]
 fn rounds_are_the_same_however_often_they_are_interrupted() {
+    let interpreted = interrupted();
+    assert_eq!(mode(), Mode::Interpreter);
+    in_each_mode(|| assert!(interrupted() == interpreted, "in {:?}", mode()));
+}
+
+/// What such a run leaves: the harts' state, and the two counters.
+fn interrupted() -> (Vec<u8>, u64, u64) {
     let run = |stops: &[u64]| {
         let m = Machine::new(TimeSource::Instructions, 3);
         let mut a = Asm::at(CODE);
@@ -157,4 +177,5 @@ fn rounds_are_the_same_however_often_they_are_interrupted() {
     let whole = run(&[900_000]);
     assert!(whole.1 > 1000);
     assert_eq!(run(&[1, 40_000, 300_000, 900_000]), whole);
+    whole
 }

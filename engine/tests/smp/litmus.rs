@@ -46,6 +46,10 @@ fn program(base: u64, first: u64, second: u64, seen: u64, part: Part) -> Asm {
 
 /// Runs the parts of two harts, each with its first and second location; `forbidden` gets the batch and both results.
 fn litmus(parts: [(u64, u64, Part); 2], forbidden: impl Fn(u64, [u64; 2]) -> bool) {
+    in_each_mode(|| once(parts, &forbidden));
+}
+
+fn once(parts: [(u64, u64, Part); 2], forbidden: impl Fn(u64, [u64; 2]) -> bool) {
     let mut m = Machine::threads(2);
     for (i, (first, second, part)) in parts.into_iter().enumerate() {
         let base = CODE + 0x1000 * i as u64;

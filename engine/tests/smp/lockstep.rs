@@ -4,7 +4,9 @@ use super::asm::*;
 use super::machine::*;
 use engine::debug::lockstep::{Divergence, Lockstep, LockstepError, Side, Step, Until};
 use engine::exec::engine::Engine;
+use engine::exec::mode::Mode;
 use engine::exec::time::TimeSource;
+use engine::host::COMPILES;
 use engine::mem::ram::Memory;
 
 /// A machine that something goes wrong with after so many instructions.
@@ -119,16 +121,30 @@ fn diverges(at: u64, bend: fn(&Machine)) -> Divergence {
 
 #[test]
 fn equal_machines_stay_equal() {
+    in_each_mode(stay_equal);
+}
+
+/// The reference interprets whatever the mode.
+fn stay_equal() {
     let mut lockstep = pair(u64::MAX, |_| {});
     for n in 1..=10 {
         let step = lockstep.step(50_000, &[]).expect("a step");
         assert!(matches!(step, Step::Equal(at) if at >= n * 50_000), "{step:?}");
     }
     assert!(lockstep.sides()[1].machine.word(DATA) > 1000);
+    let [a, b] = [0, 1].map(|i| lockstep.sides()[i].engine().tiers().insns);
+    assert!(
+        a[1] + a[2] == 0 && (mode() == Mode::Interpreter || !COMPILES || b[1] + b[2] > b[0]),
+        "{a:?} {b:?}"
+    );
 }
 
 #[test]
 fn a_wrong_register_is_found_with_its_block() {
+    in_each_mode(wrong_register_is_found_with_its_block);
+}
+
+fn wrong_register_is_found_with_its_block() {
     let at = 333_333;
     let d = diverges(at, |m| {
         let mut v = m.harts.vcpu(0).expect("hart");
@@ -146,6 +162,10 @@ fn a_wrong_register_is_found_with_its_block() {
 
 #[test]
 fn a_wrong_word_of_memory_is_found() {
+    in_each_mode(wrong_word_of_memory_is_found);
+}
+
+fn wrong_word_of_memory_is_found() {
     let at = 251_007;
     let d = diverges(at, |m| m.put(LIST + 0x3128, &[0xaa]));
     assert!(d.is_exact && d.differ_at == at && d.found.harts.is_empty(), "{d}");
@@ -164,6 +184,10 @@ fn a_lost_float_flag_and_a_lost_instruction_are_found() {
 /// Stopping in the midst of rounds changes nothing.
 #[test]
 fn exact_stops_are_not_seen_by_the_guest() {
+    in_each_mode(stop_exactly);
+}
+
+fn stop_exactly() {
     let run = |stops: &[Until]| {
         let bent = Bent { machine: machine(), at: u64::MAX, bend: |_| {} };
         for s in stops {

@@ -5,11 +5,13 @@ use engine::exec::cpu::{MachineEvent, Platform, Shared};
 use engine::exec::hart::{Hart, Request};
 use engine::exec::harts::Harts;
 use engine::exec::inputs::InputPort;
+use engine::exec::mode::{Mode, Settings, Tuning};
 use engine::exec::time::{Clock, TimeSource};
 use engine::guest::riscv::Riscv;
 use engine::guest::riscv::model::Model;
 use engine::mem::bus::NoBus;
 use engine::mem::ram::{Memory, RegionSpec};
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -52,6 +54,38 @@ pub fn shared(source: TimeSource, harts: u32) -> Arc<Shared<Riscv>> {
     })
 }
 
+thread_local! {
+    static MODE: Cell<Mode> = const { Cell::new(Mode::Interpreter) };
+}
+
+/// Runs a test in each mode of the engine: the machines that it makes are in that mode. Everything climbs at once, and there is so little
+/// code memory that what has climbed does not stay.
+pub fn in_each_mode(test: impl Fn()) {
+    for mode in Mode::ALL {
+        MODE.set(mode);
+        println!("{mode:?}");
+        test();
+    }
+    MODE.set(Mode::Interpreter);
+}
+
+/// The mode of the machines that this test makes now.
+pub fn mode() -> Mode {
+    MODE.get()
+}
+
+/// Settings of that mode; `workers` compile for tier 2.
+pub fn settle(settings: &Settings, workers: u32) {
+    settings.set_mode(mode());
+    settings.set_tuning(Tuning {
+        tier1_runs: 1,
+        tier2_runs: 4,
+        tier2_eager_runs: 2,
+        code_bytes: 128 << 10,
+        workers,
+    });
+}
+
 pub struct Machine {
     pub shared: Arc<Shared<Riscv>>,
     pub harts: Harts<Riscv>,
@@ -61,6 +95,7 @@ impl Machine {
     pub fn new(source: TimeSource, harts: u32) -> Machine {
         let shared = shared(source, harts);
         let mut harts = Harts::new(shared.clone());
+        settle(harts.settings(), u32::from(source == TimeSource::Host));
         harts.spawn().expect("threads");
         Machine { shared, harts }
     }

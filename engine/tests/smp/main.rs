@@ -5,6 +5,7 @@ mod asm;
 mod code;
 mod control;
 mod determinism;
+mod evict;
 mod litmus;
 mod lockstep;
 mod machine;

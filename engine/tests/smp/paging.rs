@@ -77,6 +77,10 @@ fn user() -> Asm {
 
 #[test]
 fn a_page_mapped_elsewhere_is_never_seen_after_the_fence() {
+    in_each_mode(mapped_elsewhere);
+}
+
+fn mapped_elsewhere() {
     let mut m = Machine::threads(4);
     tables(&m);
     for page in PAGES {

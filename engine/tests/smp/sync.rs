@@ -5,6 +5,10 @@ use super::machine::*;
 
 #[test]
 fn atomic_counters_lose_nothing() {
+    in_each_mode(count_together);
+}
+
+fn count_together() {
     const EACH: u64 = 20_000;
     let mut m = Machine::threads(4);
     let mut a = Asm::at(CODE);
@@ -34,9 +38,13 @@ fn atomic_counters_lose_nothing() {
     assert_eq!(low(DATA + 200), 0);
 }
 
-/// A token goes round by interrupts; every hart sleeps until it has it.
 #[test]
 fn no_wake_up_is_lost_in_a_ring_of_interrupts() {
+    in_each_mode(pass_a_token);
+}
+
+/// A token goes round by interrupts; every hart sleeps until it has it.
+fn pass_a_token() {
     const TURNS: u64 = 3000;
     let harts = 3u64;
     let mut m = Machine::threads(harts as u32);

@@ -10,7 +10,9 @@ pub mod host;
 pub mod images;
 pub mod qemu;
 pub mod screen;
+pub mod switching;
 pub mod watchdog;
+pub mod workload;
 
 pub use console::{Guest, TICK};
 pub use watchdog::Watchdog;
@@ -31,6 +33,11 @@ pub fn linux(name: &str, kernel: &Path, initrd: &Path, append: &str) -> MachineC
         net: Network { mode: NetworkMode::None, ..Network::default() },
         ..MachineConfig::default()
     }
+}
+
+/// Whether everything is to be run in every mode of the engine, which takes hours on a small host: `VITRINE_ALL_MODES`.
+pub fn all_modes() -> bool {
+    std::env::var_os("VITRINE_ALL_MODES").is_some_and(|v| !v.is_empty() && v != "0")
 }
 
 /// A path as descriptions hold it.

@@ -9,6 +9,7 @@ mod deterministic;
 mod disk;
 mod firmware;
 mod installer;
+mod modes;
 mod network;
 mod save;
 mod workloads;

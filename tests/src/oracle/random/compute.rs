@@ -26,7 +26,7 @@ impl Body<'_> {
     }
 
     /// `row` with random operands everywhere but rd.
-    fn operands(&mut self, row: &Row, rd: Reg) -> u32 {
+    pub(super) fn operands(&mut self, row: &Row, rd: Reg) -> u32 {
         let free = !row.kind.mask() & !0xf80;
         row.bits | rd << 7 | self.rng.next() as u32 & free
     }

@@ -27,9 +27,14 @@ pub fn call(a: &mut Asm, what: Call) {
 
 const SUPER_SAVE: i32 = 0x200;
 const STATE: u64 = WORK + 0x400;
+/// How often the program has come to its end.
+pub const TURNS: u64 = STATE + 0x20;
 const FLOATS: u64 = WORK + 0x600;
 /// The CLINT's software interrupt of hart 0.
 pub const MSIP: u64 = 0x200_0000;
+/// The CLINT's timer of hart 0, and its clock.
+const MTIMECMP: u64 = 0x200_4000;
+const MTIME: u64 = 0x200_bff8;
 const K: u64 = 0x9e37_79b9_7f4a_7c15;
 const FS: u64 = 3 << 13;
 /// Printed before a trap in verbose runs.
@@ -120,14 +125,14 @@ pub struct Detail {
 }
 
 /// The fixed code.
-pub fn code(detail: Detail) -> Vec<u8> {
+pub fn code(detail: Detail, timer: Option<u32>) -> Vec<u8> {
     let mut a = Asm::new(ENTRY);
     let start = a.label();
     a.jal(0, start);
     let hex = put_hex(&mut a);
     let finish = a.label();
-    let supervisor = handler(&mut a, SUPERVISOR, hex, finish);
-    let machine = handler(&mut a, MACHINE, hex, finish);
+    let supervisor = handler(&mut a, SUPERVISOR, hex, finish, None);
+    let machine = handler(&mut a, MACHINE, hex, finish, timer);
     final_dump(&mut a, hex, finish);
     a.bind(start);
     let mut set = |c: u32, value: u64| {
@@ -139,7 +144,7 @@ pub fn code(detail: Detail) -> Vec<u8> {
     set(csr::PMPCFG0, 0x1f << 56);
     set(csr::MEDELEG, 0);
     set(csr::MIDELEG, known::S_INTERRUPTS);
-    set(csr::MIE, 0);
+    set(csr::MIE, if timer.is_some() { 1 << 7 } else { 0 });
     set(csr::MSCRATCH, WORK);
     set(csr::SSCRATCH, WORK + SUPER_SAVE as u64);
     set(csr::SATP, 0);
@@ -165,6 +170,8 @@ pub fn code(detail: Detail) -> Vec<u8> {
         e::addi(6, 0, detail.deep as i32),
         e::sd(6, 5, 24),
     ]);
+    a.w(e::sd(0, 5, (TURNS - STATE) as i32));
+    timer.inspect(|ticks| set_timer(&mut a, *ticks));
     for f in 0..32 {
         a.w(e::fmv_d_x(f, 0));
     }
@@ -186,7 +193,7 @@ fn print(a: &mut Asm, hex: Label, x: u32) {
     a.jal(5, hex);
 }
 
-fn handler(a: &mut Asm, l: Level, hex: Label, finish: Label) -> Label {
+fn handler(a: &mut Asm, l: Level, hex: Label, finish: Label, timer: Option<u32>) -> Label {
     let is_machine = l.ret == e::MRET;
     let exit = a.label();
     let interrupt = a.label();
@@ -250,6 +257,7 @@ fn handler(a: &mut Asm, l: Level, hex: Label, finish: Label) -> Label {
         a.w(e::sw(0, 5, 0));
         wait_until_clear(a);
     }
+    timer.inspect(|ticks| set_timer(a, *ticks));
     a.jal(0, exit);
 
     a.bind(calls);
@@ -257,6 +265,16 @@ fn handler(a: &mut Asm, l: Level, hex: Label, finish: Label) -> Label {
         machine_calls(a, hex, trap, exit, finish);
     }
     entry
+}
+
+/// The next interrupt of the CLINT's timer, so many ticks from now.
+fn set_timer(a: &mut Asm, ticks: u32) {
+    a.li(5, MTIME);
+    a.w(e::ld(6, 5, 0));
+    a.li(7, u64::from(ticks));
+    a.w(e::add(6, 6, 7));
+    a.li(5, MTIMECMP);
+    a.w(e::sd(6, 5, 0));
 }
 
 /// The CLINT's line may fall a little later than the store.

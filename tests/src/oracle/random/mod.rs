@@ -1,8 +1,9 @@
 //! Random programs in M-, S- and U-mode with translation on, run whole on both machines.
 
 mod compute;
-mod handler;
+pub mod handler;
 mod layout;
+mod loops;
 mod memory;
 mod privileged;
 pub mod program;

@@ -109,6 +109,26 @@ pub struct Program {
 
 type Make = fn(&mut Body<'_>);
 
+/// A unit that only programs for ourselves have: it takes QEMU, an instruction at a time, too long.
+const HOT_LOOP: (u64, &str, Make) = (6, "hot loop", |b| b.hot_loop());
+
+/// What makes a program more than a line of units.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// How often it runs from its begin to its end.
+    pub turns: u32,
+    /// Ticks between two interrupts by the timer.
+    pub timer: Option<u32>,
+    /// It has loops of many turns.
+    pub loops: bool,
+}
+
+impl Default for Shape {
+    fn default() -> Shape {
+        Shape { turns: 1, timer: None, loops: false }
+    }
+}
+
 /// Kinds of units by weight.
 const UNITS: &[(u64, &str, Make)] = &[
     (16, "integers", |b| b.integers()),
@@ -147,6 +167,11 @@ fn reserved(rows: &[Row], rng: &mut Rng) -> Vec<u32> {
 
 /// Writes the program of `seed` with `units` units. In `split` (units) a checkpoint follows every unit.
 pub fn generate(seed: u64, units: usize, split: Range<usize>, detail: Detail) -> Program {
+    shaped(seed, units, split, detail, &Shape::default())
+}
+
+/// The same in a shape.
+pub fn shaped(seed: u64, units: usize, split: Range<usize>, detail: Detail, shape: &Shape) -> Program {
     let mut rng = Rng::new(seed);
     let tables = Tables::new(&mut rng);
     let all = rows();
@@ -165,11 +190,13 @@ pub fn generate(seed: u64, units: usize, split: Range<usize>, detail: Detail) ->
     let mut body = Body { a: Asm::new(BODY), rng: rng.clone(), ctx, parts: &parts };
     let mut made = Vec::new();
     let mut checkpoints = Vec::new();
-    let total: u64 = UNITS.iter().map(|u| u.0).sum();
+    let kinds: Vec<_> = UNITS.iter().chain(shape.loops.then_some(&HOT_LOOP)).collect();
+    let total: u64 = kinds.iter().map(|u| u.0).sum();
+    let top = body.a.mark();
     for n in 0..units {
         body.rng = Rng::new(seed << 24 ^ n as u64);
         let mut roll = body.rng.below(total);
-        let (_, name, make) = UNITS
+        let (_, name, make) = kinds
             .iter()
             .find(|u| {
                 if roll < u.0 {
@@ -179,7 +206,7 @@ pub fn generate(seed: u64, units: usize, split: Range<usize>, detail: Detail) ->
                     false
                 }
             })
-            .unwrap_or(&UNITS[0]);
+            .unwrap_or(&kinds[0]);
         let (start, ctx) = (body.a.bytes.len(), body.ctx);
         if n < 8 {
             body.constants();
@@ -191,12 +218,15 @@ pub fn generate(seed: u64, units: usize, split: Range<usize>, detail: Detail) ->
             checkpoints.push(n + 1);
         }
     }
+    if shape.turns > 1 {
+        body.again(top, shape.turns);
+    }
     call(&mut body.a, Call::Finish);
     let insns = made.iter().map(|u| u.bytes.len()).sum::<usize>() / 4;
     let bytes = body.a.finish();
     assert!((bytes.len() as u64) < BODY_SIZE, "the body is too long: {}", bytes.len());
     let mut image = Image::default();
-    image.put(ENTRY, handler::code(detail));
+    image.put(ENTRY, handler::code(detail, shape.timer));
     image.put(BODY, bytes.clone());
     image.put_words(DATA, &(0..DATA_SIZE / 8).map(|_| rng.next()).collect::<Vec<_>>());
     image.put(LANDING, e::jalr(0, 1, 0).to_le_bytes().repeat(1024));
