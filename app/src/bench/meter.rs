@@ -43,7 +43,7 @@ pub struct Watch {
     pub from: Option<&'static str>,
     /// To here.
     pub until: Until,
-    /// Text that must have been on the console at the end, as proof that the work was done.
+    /// Text that must come on the console, at the latest after the end, as proof that the work was done.
     pub proof: Option<&'static str>,
 }
 
@@ -267,8 +267,9 @@ pub fn run(command: &[OsString], watch: &Watch, limit: Duration) -> Result<Readi
         }
     }
     let last = point(pid)?;
-    if watch.proof.is_some_and(|p| !console.has(p)) {
-        return Err(MeterError::Failed(console.tail()));
+    // The proof may be the rest of the line whose beginning was the end.
+    if let Some(proof) = watch.proof {
+        console.wait_for(proof)?;
     }
     Ok(between(&first, &last))
 }
@@ -322,6 +323,18 @@ mod tests {
     fn a_text_ends_the_measurement_and_the_process() {
         let reading = shell("echo begin; exec sleep 1000", Until::Text("begin"), None).expect("a reading");
         assert!(reading.peak_kib.is_some_and(|k| k > 0) && reading.vcpu.is_some());
+    }
+
+    #[test]
+    fn a_proof_may_come_after_the_end() {
+        let script = "printf 'END x '; sleep 0.3; echo rc 0; exec sleep 1000";
+        let reading = shell(script, Until::Text("END x "), Some("END x rc 0")).expect("a reading");
+        assert!(reading.peak_kib.is_some());
+        let script = "printf 'END x '; sleep 0.1; echo rc 1";
+        assert!(matches!(
+            shell(script, Until::Text("END x "), Some("END x rc 0")),
+            Err(MeterError::Failed(_))
+        ));
     }
 
     #[test]
