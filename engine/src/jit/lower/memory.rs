@@ -14,7 +14,7 @@ use crate::jit::abi::{NO_PAGE, STATE};
 use crate::mem::PAGE_MASK;
 use crate::mem::tlb::FAST;
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{BlockArg, InstBuilder, MemFlagsData, Value, types};
+use cranelift_codegen::ir::{self, BlockArg, InstBuilder, MemFlagsData, Value, types};
 use cranelift_frontend::Variable;
 
 /// Guest memory: mapped, because the TLB says so, and not always aligned.
@@ -74,24 +74,31 @@ impl Lower<'_> {
         let tag = self.b.ins().load(types::I64, TRUSTED, entry, 0);
         let addend = self.b.ins().load(types::I64, TRUSTED, entry, 8);
         let other = self.b.ins().icmp(IntCC::NotEqual, page, tag);
-        let [on, miss, out] = [(); 3].map(|()| self.b.create_block());
+        let [on, miss] = [(); 2].map(|()| self.b.create_block());
         let found = self.b.append_block_param(on, types::I64);
         self.b.set_cold_block(miss);
-        self.b.set_cold_block(out);
         // The rarer way first: Cranelift then puts it, and all that only it leads to, behind the rest, out of loops, where what
         // it needs in registers weighs least.
         self.b.ins().brif(other, miss, &[], on, &[BlockArg::Value(addend)]);
 
         self.go_on_in(miss);
-        let addend = self.fill(va, flags, store);
-        let none = self.b.ins().icmp_imm_s(IntCC::Equal, addend, NO_PAGE as i64);
-        self.b.ins().brif(none, out, &[], on, &[BlockArg::Value(addend)]);
-
-        self.go_on_in(out);
-        self.retry();
-
+        self.fill(va, flags, store, on);
         self.go_on_in(on);
         [page, found]
+    }
+
+    /// Has the page of an access brought into the TLB, from a cold block, and goes to `on` with what to add to its addresses; or
+    /// out.
+    fn fill(&mut self, va: Value, flags: MemFlags, store: bool, on: ir::Block) {
+        let thunk = if store { disp!(thunks.page_store) } else { disp!(thunks.page_load) };
+        let thunk = self.state_load(types::I64, thunk);
+        let flags = self.number(flags.0.into());
+        self.b.ins().call_indirect(self.names.fill, thunk, &[va, flags]);
+        let addend = self.state_load(types::I64, disp!(value));
+        let none = self.b.ins().icmp_imm_s(IntCC::Equal, addend, NO_PAGE as i64);
+        let way = self.way_out();
+        self.b.ins().brif(none, way.block, &way.args, on, &[BlockArg::Value(addend)]);
+        self.finish_way(way);
     }
 
     /// Makes the check of an access at `base + imm`, and goes on where it hits.
@@ -112,7 +119,7 @@ impl Lower<'_> {
         self.b.def_var(slot[1], found[1]);
     }
 
-    /// As [`Lower::reach`], by the page in a slot; by the TLB, cold, if it is another. A misaligned access is another page's.
+    /// As [`Lower::reach`], by the page in a slot; by a cold look-up if it is another. A misaligned access is another page's.
     fn reach_by_slot(
         &mut self,
         base: Value,
@@ -132,11 +139,13 @@ impl Lower<'_> {
         self.go_on_in(look);
         // Computed again, so that it takes no register on the hot path.
         let va = self.offset(base, imm);
-        let found = self.look_up(va, flags, store);
-        if let Some(block) = self.b.current_block() {
-            self.b.set_cold_block(block);
-        }
-        self.keep_page(slot, found);
+        let on = self.b.create_block();
+        let addend = self.b.append_block_param(on, types::I64);
+        self.b.set_cold_block(on);
+        self.fill(va, flags, store, on);
+        self.go_on_in(on);
+        let page = self.b.ins().band_imm_s(va, PAGE_MASK as i64);
+        self.keep_page(slot, [page, addend]);
         self.b.ins().jump(hit, &[]);
 
         self.go_on_in(hit);

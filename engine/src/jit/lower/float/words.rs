@@ -227,6 +227,7 @@ impl Lower<'_> {
         }
         if self.live.guest.contains(reg) && self.values.floats.is_double(reg) {
             let variable = self.variable(reg);
+            self.ways.written(reg);
             self.b.def_var(variable, value);
         } else {
             let bits = self.as_bits(value);
