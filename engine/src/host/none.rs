@@ -22,7 +22,17 @@ pub const COMPILES: bool = false;
 
 /// No function is ever called.
 pub fn thunks<G: Guest>() -> Thunks {
-    Thunks { leave: 0, load: 0, store: 0, op: 0, page_load: 0, page_store: 0, op_all: 0 }
+    Thunks {
+        leave: 0,
+        load: 0,
+        store: 0,
+        op: 0,
+        leave_poll: 0,
+        leave_lookup: 0,
+        page_load: 0,
+        page_store: 0,
+        op_all: 0,
+    }
 }
 
 /// Never called, because there is no code.

@@ -102,6 +102,10 @@ pub struct Thunks {
     pub store: u64,
     /// Tier 1: any op, by the interpreter's meaning.
     pub op: u64,
+    /// Tier 2: leaves with [`Exit::POLL`]; counts what the region has run.
+    pub leave_poll: u64,
+    /// Tier 2: leaves with [`Exit::LOOKUP`]; counts what the region has run.
+    pub leave_lookup: u64,
     /// Tier 2: brings a page into the TLB for loads.
     pub page_load: u64,
     /// Tier 2: brings a page into the TLB for stores.

@@ -105,6 +105,7 @@ fn pair(at: u64, bend: fn(&Machine)) -> Lockstep<Bent> {
     let never = |_: &Machine| {};
     let sides =
         [Bent { machine: machine(), at: u64::MAX, bend: never }, Bent { machine: machine(), at, bend }];
+    sides[0].engine().settings().set_mode(Mode::Interpreter);
     Lockstep::new(sides).expect("equal machines")
 }
 

@@ -104,8 +104,9 @@ impl Runner<'_> {
             let typed = self.end.serial().first().map(|p| p.take_input(TYPED)).unwrap_or_default();
             match lockstep.step(STRETCH, &typed).map_err(failed)? {
                 Step::Equal(_) => {}
-                Step::Over(_) => {
+                Step::Over(at) => {
                     self.publish(&lockstep.sides()[0]);
+                    self.tell_equal(at, &lockstep.sides()[1]);
                     return Ok(self.exit(lockstep.sides()[0].over()));
                 }
                 Step::Diverged(d) => return Err(self.diverged(&d)),
@@ -170,6 +171,19 @@ impl Runner<'_> {
             None => self.end.done(request.id),
         }
         None
+    }
+
+    /// Nothing differed. By which tiers it ran says what that is worth.
+    fn tell_equal(&self, at: u64, other: &Twin) {
+        let by = other.engine().tiers().insns;
+        let text = format!(
+            "interpreter and {} were equal for {at} instructions; of those the latter ran {} in the interpreter, {} in tier 1, {} in tier 2",
+            self.config.engine.word(),
+            by[0],
+            by[1],
+            by[2]
+        );
+        self.end.emit(Event::Notice { severity: Severity::Info, text, advice: String::new() });
     }
 
     fn exit(&self, event: Option<MachineEvent>) -> GuestExit {

@@ -14,7 +14,7 @@ use crate::jit::abi::{NO_PAGE, STATE};
 use crate::mem::PAGE_MASK;
 use crate::mem::tlb::FAST;
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{BlockArg, InstBuilder, MemFlagsData, Value, types};
+use cranelift_codegen::ir::{self, BlockArg, InstBuilder, MemFlagsData, Value, types};
 use cranelift_frontend::Variable;
 
 /// Guest memory: mapped, because the TLB says so, and not always aligned.
@@ -74,24 +74,31 @@ impl Lower<'_> {
         let tag = self.b.ins().load(types::I64, TRUSTED, entry, 0);
         let addend = self.b.ins().load(types::I64, TRUSTED, entry, 8);
         let other = self.b.ins().icmp(IntCC::NotEqual, page, tag);
-        let [on, miss, out] = [(); 3].map(|()| self.b.create_block());
+        let [on, miss] = [(); 2].map(|()| self.b.create_block());
         let found = self.b.append_block_param(on, types::I64);
         self.b.set_cold_block(miss);
-        self.b.set_cold_block(out);
         // The rarer way first: Cranelift then puts it, and all that only it leads to, behind the rest, out of loops, where what
         // it needs in registers weighs least.
         self.b.ins().brif(other, miss, &[], on, &[BlockArg::Value(addend)]);
 
         self.go_on_in(miss);
-        let addend = self.fill(va, flags, store);
-        let none = self.b.ins().icmp_imm_s(IntCC::Equal, addend, NO_PAGE as i64);
-        self.b.ins().brif(none, out, &[], on, &[BlockArg::Value(addend)]);
-
-        self.go_on_in(out);
-        self.retry();
-
+        self.fill(va, flags, store, on);
         self.go_on_in(on);
         [page, found]
+    }
+
+    /// Has the page of an access brought into the TLB, from a cold block, and goes to `on` with what to add to its addresses; or
+    /// out.
+    fn fill(&mut self, va: Value, flags: MemFlags, store: bool, on: ir::Block) {
+        let thunk = if store { disp!(thunks.page_store) } else { disp!(thunks.page_load) };
+        let thunk = self.state_load(types::I64, thunk);
+        let flags = self.number(flags.0.into());
+        self.b.ins().call_indirect(self.names.fill, thunk, &[va, flags]);
+        let addend = self.state_load(types::I64, disp!(value));
+        let none = self.b.ins().icmp_imm_s(IntCC::Equal, addend, NO_PAGE as i64);
+        let way = self.way_out();
+        self.b.ins().brif(none, way.block, &way.args, on, &[BlockArg::Value(addend)]);
+        self.finish_way(way);
     }
 
     /// Makes the check of an access at `base + imm`, and goes on where it hits.
@@ -112,7 +119,7 @@ impl Lower<'_> {
         self.b.def_var(slot[1], found[1]);
     }
 
-    /// As [`Lower::reach`], by the page in a slot; by the TLB, cold, if it is another. A misaligned access is another page's.
+    /// As [`Lower::reach`], by the page in a slot; by a cold look-up if it is another. A misaligned access is another page's.
     fn reach_by_slot(
         &mut self,
         base: Value,
@@ -132,11 +139,13 @@ impl Lower<'_> {
         self.go_on_in(look);
         // Computed again, so that it takes no register on the hot path.
         let va = self.offset(base, imm);
-        let found = self.look_up(va, flags, store);
-        if let Some(block) = self.b.current_block() {
-            self.b.set_cold_block(block);
-        }
-        self.keep_page(slot, found);
+        let on = self.b.create_block();
+        let addend = self.b.append_block_param(on, types::I64);
+        self.b.set_cold_block(on);
+        self.fill(va, flags, store, on);
+        self.go_on_in(on);
+        let page = self.b.ins().band_imm_s(va, PAGE_MASK as i64);
+        self.keep_page(slot, [page, addend]);
         self.b.ins().jump(hit, &[]);
 
         self.go_on_in(hit);
@@ -165,9 +174,17 @@ impl Lower<'_> {
     /// Lowers a load.
     pub fn load(&mut self, op: &Op) {
         let base = self.get(op.b);
-        let double = op.code == Opcode::Load64 && self.values.floats.is_double(op.a);
         let reached = self.reach(base, op.imm, MemFlags(op.aux), false, self.mode());
-        let value = self.read(op.code, double, reached.at, reached.disp);
+        let (at, disp) = (reached.at, reached.disp);
+        if op.code == Opcode::Load64 && self.values.floats.is_double(op.a) {
+            let value = self.b.ins().load(types::F64, GUEST, at, disp);
+            return self.set_double(op.a, value);
+        }
+        if op.code == Opcode::LoadBox32 && self.has_single(op.a) {
+            let value = self.b.ins().load(types::F32, GUEST, at, disp);
+            return self.set_single(op.a, value);
+        }
+        let value = self.read(op.code, at, disp);
         if matches!(
             op.code,
             Opcode::LoadS8 | Opcode::LoadS16 | Opcode::LoadS32 | Opcode::LoadU8 | Opcode::LoadU16
@@ -177,14 +194,13 @@ impl Lower<'_> {
         if op.code == Opcode::LoadBox32 {
             self.is_boxed(value);
         }
-        if double { self.set_double(op.a, value) } else { self.set(op.a, value) }
+        self.set(op.a, value);
     }
 
     /// Reads memory as a load op does.
-    fn read(&mut self, code: Opcode, double: bool, at: Value, disp: i32) -> Value {
+    fn read(&mut self, code: Opcode, at: Value, disp: i32) -> Value {
         let i = self.b.ins();
         match code {
-            _ if double => i.load(types::F64, GUEST, at, disp),
             Opcode::LoadS8 => i.sload8(types::I64, GUEST, at, disp),
             Opcode::LoadS16 => i.sload16(types::I64, GUEST, at, disp),
             Opcode::LoadS32 => i.sload32(GUEST, at, disp),
@@ -209,12 +225,16 @@ impl Lower<'_> {
         let base = self.get(op.b);
         let double = op.code == Opcode::Store64 && self.values.floats.is_double(op.c);
         let value = if double { self.raw(op.c) } else { self.get(op.c) };
+        let single = if op.code == Opcode::Store32 { self.known_single(value) } else { None };
         let reached = self.reach(base, op.imm, flags, true, self.mode());
         let (at, disp, i) = (reached.at, reached.disp, self.b.ins());
         match op.code {
             Opcode::Store8 => i.istore8(GUEST, value, at, disp),
             Opcode::Store16 => i.istore16(GUEST, value, at, disp),
-            Opcode::Store32 => i.istore32(GUEST, value, at, disp),
+            Opcode::Store32 => match single {
+                Some(single) => i.store(GUEST, single, at, disp),
+                None => i.istore32(GUEST, value, at, disp),
+            },
             _ => i.store(GUEST, value, at, disp),
         };
     }

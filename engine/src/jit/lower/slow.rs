@@ -1,4 +1,4 @@
-//! Slow paths: calls of thunks that preserve every register, and the way out to the interpreter.
+//! Slow paths: calls of thunks that preserve every register.
 //!
 //! Counts. The budget that is stored is what is left after the current guest instruction, and the meta word says that one
 //! instruction is charged and has not retired: the current one.
@@ -6,10 +6,9 @@
 use super::live::Step;
 use super::{Lower, Place};
 use crate::disp;
-use crate::ir::op::MemFlags;
 use crate::ir::regset::RegSet;
 use crate::ir::{CallSite, Op, Opcode};
-use crate::jit::abi::{Exit, meta, reg_disp};
+use crate::jit::abi::{meta, reg_disp};
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 
 impl Lower<'_> {
@@ -36,24 +35,6 @@ impl Lower<'_> {
         let (offset, len) = self.now().insn(insn);
         let meta = self.number(meta(0, 1, len) as i64);
         [meta, self.address(offset)]
-    }
-
-    /// Has the page of an access brought into the TLB, from a cold block: what to add to its addresses, or `NO_PAGE`.
-    pub fn fill(&mut self, va: Value, flags: MemFlags, store: bool) -> Value {
-        let thunk = if store { disp!(thunks.page_store) } else { disp!(thunks.page_load) };
-        let thunk = self.state_load(types::I64, thunk);
-        let flags = self.number(flags.0.into());
-        self.b.ins().call_indirect(self.names.fill, thunk, &[va, flags]);
-        self.state_load(types::I64, disp!(value))
-    }
-
-    /// Leaves the region before the current instruction, which the interpreter is to do: all registers are as they were when
-    /// it began, because it may raise an exception.
-    pub fn retry(&mut self) {
-        self.flush(self.dirty);
-        let (offset, _) = self.now().insn(self.at.insn);
-        let (pc, budget) = (self.address(offset), self.budget_after(self.at.insn));
-        self.leave(Exit::POLL, pc, budget);
     }
 
     fn call_op(&mut self, op: &Op, [meta, pc]: [Value; 2]) {

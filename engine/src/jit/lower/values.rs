@@ -111,7 +111,9 @@ impl Lower<'_> {
         }
         if self.live.guest.contains(reg) {
             let variable = self.variable(reg);
+            self.follow(reg, value);
             let value = if self.values.floats.is_double(reg) { self.as_double(value) } else { value };
+            self.ways.written(reg);
             self.b.def_var(variable, value);
         } else {
             self.values.temps[usize::from(reg)] = Some(value);
@@ -128,7 +130,9 @@ impl Lower<'_> {
     pub fn read_again(&mut self, reg: Reg) {
         let variable = self.variable(reg);
         let value = self.state_load(self.values.floats.type_of(reg), reg_disp(reg));
+        self.ways.written(reg);
         self.b.def_var(variable, value);
+        self.follow(reg, value);
     }
 
     /// The state has a newer value of this temporary.

@@ -19,6 +19,8 @@ mod compare;
 mod convert;
 mod integer;
 #[cfg(test)]
+mod measure;
+#[cfg(test)]
 mod tests;
 mod words;
 
