@@ -212,11 +212,11 @@ impl Tier1 {
         if matches!(way, Way::First(..)) {
             self.buf.mov_imm(base, 0);
         }
-        let miss = self.buf.label();
+        let sub = self.shared_look_up(flags.size(), is_store);
         self.address(b, op.imm);
-        self.look_up_for(flags, is_store, miss);
+        x64!(self; call =>sub ; jne >miss);
         go(self, FOUND);
-        x64!(self; jmp =>back ; =>miss);
+        x64!(self; jmp =>back ; miss:);
         self.store_dirty();
         back
     }
@@ -279,7 +279,35 @@ impl Tier1 {
 
     /// Finds the host address of the bytes from rax to rax + `last`: it is rax + rdx. Goes to `slow` with rax as it was if the
     /// TLB has none, or a bit of `aligned` is set in rax. Uses rcx.
-    fn look_up(&mut self, last: i32, aligned: Option<i32>, [table, mask]: [i32; 2], slow: DynamicLabel) {
+    fn look_up(&mut self, last: i32, aligned: Option<i32>, table: [i32; 2], slow: DynamicLabel) {
+        self.compare_tag(last, aligned, table);
+        self.buf.jcc(Cond::NE, slow);
+        x64!(self; mov rdx, [BYTE rcx + 8]);
+    }
+
+    /// A look-up for cold code, one for the block: to be called, answers "equal" with rdx as [`Tier1::look_up`], or "not equal".
+    fn shared_look_up(&mut self, size: u32, store: bool) -> DynamicLabel {
+        let place = (size * 2) as usize + usize::from(store);
+        match self.look_ups[place] {
+            Some(label) => label,
+            None => *self.look_ups[place].insert(self.buf.label()),
+        }
+    }
+
+    /// Emits the look-ups that cold code calls.
+    pub(super) fn shared_look_ups(&mut self) {
+        self.buf.cold();
+        for (size, store) in (0..4).flat_map(|size| [(size, false), (size, true)]) {
+            let Some(label) = self.look_ups[(size * 2) as usize + usize::from(store)] else { continue };
+            x64!(self; =>label);
+            self.compare_tag((1 << size) - 1, None, table(store));
+            x64!(self; mov rdx, [BYTE rcx + 8] ; ret);
+        }
+        self.buf.hot();
+    }
+
+    /// Compares the tag; the entry is at rcx.
+    fn compare_tag(&mut self, last: i32, aligned: Option<i32>, [table, mask]: [i32; 2]) {
         if self.features.bmi2 {
             x64!(self; rorx rcx, rax, 8);
         } else {
@@ -294,8 +322,6 @@ impl Tier1 {
             }
         }
         x64!(self; cmp rdx, [rcx]);
-        self.buf.jcc(Cond::NE, slow);
-        x64!(self; mov rdx, [BYTE rcx + 8]);
     }
 
     /// What the thunk read.

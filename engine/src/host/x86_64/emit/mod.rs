@@ -54,6 +54,8 @@ pub struct Tier1 {
     refs: Vec<(u32, i32)>,
     /// Ops that the interpreter runs: position of the displacement that names each.
     constants: Vec<(u32, Op)>,
+    /// Look-ups in the TLB that cold code calls, by width and table.
+    look_ups: [Option<DynamicLabel>; 8],
     /// Cold stubs of link slots.
     stubs: [Option<DynamicLabel>; 2],
     block: Frame,
@@ -137,6 +139,7 @@ impl Tier1 {
             self.op(op);
             self.cache.unlock_all();
         }
+        self.shared_look_ups();
         self.link_stubs();
         self.finish()
     }
@@ -146,6 +149,7 @@ impl Tier1 {
         self.refs.clear();
         self.constants.clear();
         self.stubs = [None; 2];
+        self.look_ups = [None; 8];
         self.uses.analyse(input.ops);
         self.cache.start(input.temps);
         self.floats.reset();

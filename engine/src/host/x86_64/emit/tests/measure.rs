@@ -148,5 +148,20 @@ fn measure_loops() {
             rv::branch(1, 12, 0, -24),
         ];
         time_loop("copy", &copy, &[(14, RAM), (15, RAM + 4096), (10, RAM), (11, RAM + 4096)], profile);
+
+        // Fields of a structure, as calls save and restore registers.
+        let fields = [
+            rv::load(3, 5, 10, 0),
+            rv::load(3, 6, 10, 8),
+            rv::load(3, 7, 10, 16),
+            rv::r(0, 0, 5, 5, 6),
+            rv::store(3, 5, 10, 24),
+            rv::store(3, 7, 10, 8),
+            rv::load(2, 6, 10, 32),
+            rv::store(2, 6, 10, 36),
+            rv::addi(12, 12, 1),
+            rv::branch(1, 12, 0, -36),
+        ];
+        time_loop("fields", &fields, &[(10, RAM + 64)], profile);
     }
 }

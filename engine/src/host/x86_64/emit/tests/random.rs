@@ -473,3 +473,10 @@ fn atomics_do_what_the_interpreter_does() {
         Bench { mix: Mix::Atomic, ..bench }.check(12);
     }
 }
+
+#[test]
+fn older_hosts_do_so_too() {
+    let mut bench = Bench::bare(false);
+    bench.pair.compiler.features = crate::host::x86_64::features::Features::NONE;
+    bench.check(20);
+}
