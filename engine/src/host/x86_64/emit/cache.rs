@@ -44,6 +44,9 @@ struct Base {
     to: i32,
 }
 
+/// Most registers that one op needs, [`Shape::Rrrr`](crate::ir::op::Shape::Rrrr) excepted.
+pub const LEAST: u32 = 3;
+
 /// Bases at a time.
 const BASES: usize = 3;
 
@@ -276,6 +279,10 @@ impl Cache {
 
     /// Takes a register that nobody uses for the host address of `word + from`.
     pub fn take_base(&mut self, word: Reg, (from, to): (i32, i32), stores: bool) -> Option<Host> {
+        // With fewer, an access might find its base and operands in all of them.
+        if (ALL & !self.pinned).count_ones() < LEAST {
+            return None;
+        }
         let free = self.free & !self.locked;
         let place = self.bases.iter().position(Option::is_none)?;
         let h = (free != 0).then_some(free.trailing_zeros() as Host)?;

@@ -58,6 +58,8 @@ pub struct Tier1 {
     look_ups: [Option<DynamicLabel>; 8],
     /// Cold stubs of link slots.
     stubs: [Option<DynamicLabel>; 2],
+    /// An operand found no register: a mistake, for which the code must not be used.
+    stuck: bool,
     block: Frame,
     now: Site,
 }
@@ -83,6 +85,8 @@ struct Site {
     next: OpUses,
     /// Number of the op.
     op: usize,
+    /// The word that the op writes.
+    dest: Option<Reg>,
     /// Number of the guest instruction.
     insn: u32,
     /// Its offset and length.
@@ -93,7 +97,7 @@ struct Site {
 impl Default for Site {
     fn default() -> Site {
         let next = OpUses { a: NEVER, b: NEVER, c: NEVER, d: NEVER };
-        Site { next, op: 0, insn: 0, offset: 0, len: 0 }
+        Site { next, op: 0, dest: None, insn: 0, offset: 0, len: 0 }
     }
 }
 
@@ -132,7 +136,7 @@ impl Tier1 {
         }
         let mut bounds = Boundaries { rest: input.bounds, now: Site::default() };
         for (i, op) in input.ops.iter().enumerate() {
-            self.now = Site { next: self.uses.of(i), op: i, ..bounds.at(i) };
+            self.now = Site { next: self.uses.of(i), op: i, dest: op.dest(), ..bounds.at(i) };
             if op.code.shape() != Shape::Float {
                 self.floats.note(op);
             }
@@ -148,6 +152,7 @@ impl Tier1 {
         self.buf.clear();
         self.refs.clear();
         self.constants.clear();
+        self.stuck = false;
         self.stubs = [None; 2];
         self.look_ups = [None; 8];
         self.uses.analyse(input.ops);
@@ -166,6 +171,9 @@ impl Tier1 {
     }
 
     fn finish(&mut self) -> Result<Emitted, Failed> {
+        if self.stuck {
+            return Err(Failed::Internal);
+        }
         let mut code = self.buf.finish().map_err(|e| match e {
             Unfinished::TooLong => Failed::TooLong,
             Unfinished::Label => Failed::Internal,
@@ -223,7 +231,10 @@ impl Tier1 {
     fn source(&mut self, word: Reg, next: Next) -> Src {
         if let Some(h) = self.cache.host_of(word) {
             self.cache.lock(h);
-            self.cache.read(word, next);
+            // The register of a word that is overwritten is where the result goes.
+            if self.now.dest != Some(word) {
+                self.cache.read(word, next);
+            }
             return Src::Host(h);
         }
         if self.block.zero == Some(word) {
@@ -252,8 +263,11 @@ impl Tier1 {
                 self.buf.store_word(old, h);
                 h
             }
-            // At most four operands are locked, and pinning leaves that many.
-            None => RAX,
+            // Pinning and bases leave enough for any op.
+            None => {
+                self.stuck = true;
+                RAX
+            }
         }
     }
 

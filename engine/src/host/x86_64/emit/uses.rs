@@ -3,6 +3,7 @@
 //! The allocator asks this when it must take a register from somebody, and when it may take one over from an operand that
 //! nobody reads again.
 
+use super::cache::LEAST;
 use crate::ir::op::{MemFlags, Op, Opcode, Shape};
 use crate::ir::regset::RegSet;
 
@@ -64,7 +65,7 @@ impl Uses {
         const NOTHING: OpUses = OpUses { a: NEVER, b: NEVER, c: NEVER, d: NEVER };
         let mut next = [NEVER; 256];
         self.floats = RegSet::default();
-        self.widest = 3;
+        self.widest = LEAST;
         self.ops.clear();
         self.ops.resize(ops.len(), NOTHING);
         self.runs.clear();
@@ -87,7 +88,7 @@ impl Uses {
             if fields.d {
                 uses.d = next[op.reg_d() as usize];
                 next[op.reg_d() as usize] = i;
-                self.widest = 4;
+                self.widest = LEAST + 1;
             }
             if fields.b {
                 next[op.b as usize] = i;

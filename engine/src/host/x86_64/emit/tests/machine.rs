@@ -6,12 +6,16 @@ use crate::cache::jump::ENTRIES;
 use crate::exec::core::JumpEntry;
 use crate::exec::cpu::Cpu;
 use crate::guest::Guest;
+use crate::guest::riscv::testing::RAM_LEN;
 use crate::guest::riscv::{Riscv, TEMPS};
 use crate::interp::Leave;
 use crate::jit::block::BlockInput;
 
 /// Bytes at the start of RAM that blocks work on and that are compared.
 pub const DATA: usize = 4 * 4096;
+
+/// The page before the end of RAM, which is compared too.
+const LAST_PAGE: u64 = RAM + RAM_LEN - 4096;
 
 /// Why a run ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -102,6 +106,7 @@ impl Pair {
         let fresh = <Riscv as Guest>::reset(&self.oracle.shared.model, 0);
         for cpu in [&mut self.oracle, &mut self.tested] {
             assert!(cpu.shared.memory.load(RAM, memory));
+            assert!(cpu.shared.memory.load(LAST_PAGE, &memory[..memory.len().min(4096)]));
             cpu.regs[..64].copy_from_slice(regs);
             cpu.set_reservation(None);
             cpu.fenv = crate::exec::cpu::FloatEnv { flags: 0, rm: setup.rm };
@@ -112,8 +117,9 @@ impl Pair {
     }
 
     fn outcome(cpu: &Cpu<Riscv>, left: Left) -> Outcome {
-        let mut memory = vec![0; DATA];
-        assert!(cpu.shared.memory.read_bytes(RAM, &mut memory));
+        let mut memory = vec![0; DATA + 4096];
+        assert!(cpu.shared.memory.read_bytes(RAM, &mut memory[..DATA]));
+        assert!(cpu.shared.memory.read_bytes(LAST_PAGE, &mut memory[DATA..]));
         Outcome {
             left,
             pc: cpu.pc,

@@ -16,7 +16,7 @@ use machine::{DATA, Setup};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
-/// Words that hold addresses and are never written.
+/// Words that hold addresses, and only ever move a little.
 const POINTERS: std::ops::Range<Reg> = 20..26;
 /// Integer words: more than there are host registers.
 const INTEGERS: std::ops::Range<Reg> = 5..18;
@@ -102,6 +102,11 @@ impl Maker {
     fn body(&mut self, (x, y, z): Dice) {
         if x >> 60 < 10 || self.block.bounds.is_empty() {
             self.insn(z);
+        }
+        if x >> 40 & 15 == 0 {
+            let pointer = word(POINTERS, y);
+            let step = pick(&[8, -8, 1, 16, 24, -40, 2040], z >> 8);
+            return self.block.ops.push(Op::rri(Opcode::AddI, pointer, pointer, step));
         }
         let shape = Self::kind(self.mix, x);
         let fits = |c: &Opcode| c.shape() == shape && !c.effects().has(Effects::END);
