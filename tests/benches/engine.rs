@@ -13,7 +13,7 @@ use engine::exec::time::{Clock, TimeSource};
 use engine::exec::vcpu::Vcpu;
 use engine::guest::riscv::model::Model;
 use engine::guest::riscv::{KEY_FS_OFF, Riscv};
-use engine::guest::{Access, Guest, LiftInput};
+use engine::guest::{Access, Guest, LiftInput, Translation};
 use engine::ir::opt::{Optimiser, Rules};
 use engine::mem::bus::NoBus;
 use engine::mem::ram::{Memory, RegionSpec};
@@ -154,14 +154,48 @@ fn tlb(c: &mut Criterion) {
     let memory = memory();
     let mut tlb = Tlb::new(memory);
     tlb.select_data(1, 1);
-    tlb.fill(1, 1, Access::Load, 0x4000, RAM, 12);
+    let set = tlb.data_set();
+    let page = |pa| Translation {
+        pa,
+        read: true,
+        write: true,
+        exec: false,
+        size_log2: 12,
+        global: false,
+        cacheable: true,
+    };
+    tlb.fill(set, Access::Load, 0x4000, &page(RAM));
     let mut group = c.benchmark_group("tlb");
     assert!(tlb.load(0x4008, 3).is_some());
     group.bench_function("load hit", |b| b.iter(|| tlb.load(black_box(0x4008), 3)));
+    group.bench_function("recall", |b| b.iter(|| tlb.recall(set, Access::Load, black_box(0x4008))));
     group.bench_function("fill", |b| {
-        b.iter(|| tlb.fill(1, 1, Access::Load, black_box(0x5000), RAM, 12));
+        b.iter(|| tlb.fill(set, Access::Load, black_box(0x5000), &page(RAM)));
     });
-    group.bench_function("flush a page", |b| b.iter(|| tlb.flush_page(black_box(0x5000), |_, _| true)));
+    group.bench_function("flush a page", |b| b.iter(|| tlb.flush_page(black_box(0x5000), true, |_, _| true)));
+    // As in a guest with eight processes, three sets each.
+    for context in 2..10 {
+        for index in 0..3 {
+            tlb.select_data(context, index);
+            for va in 0..64 {
+                tlb.fill(tlb.data_set(), Access::Load, va << 12, &page(RAM));
+            }
+        }
+    }
+    group.bench_function("flush a page of many spaces", |b| {
+        b.iter(|| tlb.flush_page(black_box(0x7005_5000), true, |_, _| true));
+    });
+    group.bench_function("new space, 8 pages, flush", |b| {
+        let mut context = 100;
+        b.iter(|| {
+            context += 1;
+            tlb.select_data(context, 0);
+            for va in 0..8 {
+                tlb.fill(tlb.data_set(), Access::Load, va << 12, &page(RAM));
+            }
+            tlb.flush_where(false, |c, _| c == context);
+        });
+    });
     group.finish();
 }
 

@@ -2,9 +2,12 @@
 //!
 //! The problem: shared machines make wall time worthless, and a figure must hold for us and for others alike. So the CPU
 //! seconds (user and system, all threads) of the whole process are what counts, between two texts on the guest's console,
-//! or from the start to the end. They are read while the process is there, or lies unreaped at its end.
+//! or from the start to the end. They are read while the process is there, or lies unreaped at its end. The process's own
+//! figure counts in hundredths of a second, which is coarse for short kernels; the scheduler's figures of its threads are finer
+//! but leave out threads that have ended, so they count only where both agree. The busiest thread is the vCPU's, whatever its name.
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::Read;
 use std::path::PathBuf;
@@ -33,24 +36,24 @@ pub enum Until {
     },
 }
 
-/// One emulator run.
+/// Between which places of a run is measured.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Plan {
-    /// Arguments of the emulator.
-    pub args: Vec<OsString>,
+pub struct Watch {
     /// Measure from when this text is on the console; `None`: from the start.
     pub from: Option<&'static str>,
     /// To here.
     pub until: Until,
-    /// Text that must have been on the console at the end, as proof that the work was done.
+    /// Text that must come on the console, at the latest after the end, as proof that the work was done.
     pub proof: Option<&'static str>,
 }
 
 /// What a run cost.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Reading {
-    /// CPU seconds, user and system.
+    /// CPU seconds, user and system, of the whole process.
     pub cpu: f64,
+    /// CPU seconds of its busiest thread; `None` if the process had ended.
+    pub vcpu: Option<f64>,
     /// Wall seconds.
     pub wall: f64,
     /// Peak resident memory in KiB; `None` if the process had ended.
@@ -90,20 +93,56 @@ impl Drop for Reaped {
     }
 }
 
-/// CPU seconds so far and peak memory of a process.
-#[derive(Clone, Copy)]
+/// CPU time so far and peak memory of a process.
+#[derive(Clone, Debug)]
 struct Point {
+    /// Seconds, in ticks.
     cpu: f64,
+    /// Nanoseconds of each thread that is there.
+    threads: HashMap<u64, u64>,
     at: Instant,
     peak_kib: Option<u64>,
+}
+
+/// Seconds in a tick of the process's own figure.
+fn tick() -> f64 {
+    1.0 / rustix::param::clock_ticks_per_second() as f64
 }
 
 fn point(pid: u32) -> Result<Point, MeterError> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).map_err(|_| MeterError::Table(pid))?;
     let ticks = cpu_ticks(&stat).ok_or(MeterError::Table(pid))?;
-    let cpu = ticks as f64 / rustix::param::clock_ticks_per_second() as f64;
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    Ok(Point { cpu, at: Instant::now(), peak_kib: peak(&status) })
+    let threads = threads(pid).unwrap_or_default();
+    Ok(Point { cpu: ticks as f64 * tick(), threads, at: Instant::now(), peak_kib: peak(&status) })
+}
+
+/// Nanoseconds on a CPU of each thread (first figure of `schedstat`).
+fn threads(pid: u32) -> std::io::Result<HashMap<u64, u64>> {
+    let mut found = HashMap::new();
+    for entry in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+        let entry = entry?;
+        let text = std::fs::read_to_string(entry.path().join("schedstat")).unwrap_or_default();
+        let ns = text.split_ascii_whitespace().next().and_then(|n| n.parse::<u64>().ok());
+        let id = entry.file_name().to_string_lossy().parse::<u64>().ok();
+        found.extend(id.zip(ns));
+    }
+    Ok(found)
+}
+
+/// What was used between two points.
+fn between(first: &Point, last: &Point) -> Reading {
+    let used = |(id, ns): (&u64, &u64)| ns.saturating_sub(first.threads.get(id).copied().unwrap_or(0));
+    let each: Vec<u64> = last.threads.iter().map(used).collect();
+    let (coarse, fine) = (last.cpu - first.cpu, each.iter().sum::<u64>() as f64 / 1e9);
+    // A dead process's threads have no time of their own any more.
+    let alive = last.peak_kib.is_some();
+    Reading {
+        cpu: if alive && (coarse - fine).abs() <= 2.5 * tick() { fine } else { coarse },
+        vcpu: each.iter().max().filter(|_| alive).map(|ns| *ns as f64 / 1e9),
+        wall: last.at.duration_since(first.at).as_secs_f64(),
+        peak_kib: last.peak_kib,
+    }
 }
 
 /// User and system ticks of a line of `/proc/PID/stat` (fields 14 and 15; the name before may hold anything).
@@ -193,25 +232,26 @@ fn wait_unreaped(pid: u32) -> Result<bool, MeterError> {
     }
 }
 
-/// Runs `program` by `plan`, for at most `limit`.
-pub fn run(program: &std::path::Path, plan: &Plan, limit: Duration) -> Result<Reading, MeterError> {
+/// Runs a command and measures what `watch` says, for at most `limit`.
+pub fn run(command: &[OsString], watch: &Watch, limit: Duration) -> Result<Reading, MeterError> {
+    let (program, args) = command.split_first().map_or((OsString::new(), &[][..]), |(p, a)| (p.clone(), a));
     let begin = Instant::now();
-    let child = Command::new(program)
-        .args(&plan.args)
+    let child = Command::new(&program)
+        .args(args)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
         .spawn()
-        .map_err(|source| MeterError::Start { program: program.to_owned(), source })?;
+        .map_err(|source| MeterError::Start { program: program.into(), source })?;
     let mut child = Reaped(child);
     let pid = child.0.id();
     let mut console = Console::of(&mut child.0, limit);
-    let mut first = Point { cpu: 0.0, at: begin, peak_kib: None };
-    if let Some(text) = plan.from {
+    let mut first = Point { cpu: 0.0, threads: HashMap::new(), at: begin, peak_kib: None };
+    if let Some(text) = watch.from {
         console.wait_for(text)?;
         first = point(pid)?;
     }
-    match plan.until {
+    match watch.until {
         Until::Text(text) => console.wait_for(text)?,
         Until::Exit => {
             console.wait_for_end()?;
@@ -227,14 +267,11 @@ pub fn run(program: &std::path::Path, plan: &Plan, limit: Duration) -> Result<Re
         }
     }
     let last = point(pid)?;
-    if plan.proof.is_some_and(|p| !console.has(p)) {
-        return Err(MeterError::Failed(console.tail()));
+    // The proof may be the rest of the line whose beginning was the end.
+    if let Some(proof) = watch.proof {
+        console.wait_for(proof)?;
     }
-    Ok(Reading {
-        cpu: last.cpu - first.cpu,
-        wall: last.at.duration_since(first.at).as_secs_f64(),
-        peak_kib: last.peak_kib,
-    })
+    Ok(between(&first, &last))
 }
 
 #[cfg(test)]
@@ -242,8 +279,27 @@ mod tests {
     use super::*;
 
     fn shell(script: &str, until: Until, proof: Option<&'static str>) -> Result<Reading, MeterError> {
-        let plan = Plan { args: vec!["-c".into(), script.into()], from: None, until, proof };
-        run("/bin/sh".as_ref(), &plan, Duration::from_secs(60))
+        let command = ["/bin/sh", "-c", script].map(OsString::from);
+        run(&command, &Watch { from: None, until, proof }, Duration::from_secs(60))
+    }
+
+    #[test]
+    fn finer_figures_count_where_they_agree() {
+        let point = |cpu, threads: &[(u64, u64)], peak_kib| Point {
+            cpu,
+            threads: threads.iter().copied().collect(),
+            at: Instant::now(),
+            peak_kib,
+        };
+        let first = point(1.0, &[(1, 500_000_000), (2, 500_000_000)], None);
+        let last = point(1.5, &[(1, 600_000_000), (2, 900_000_000), (3, 4_000_000)], Some(1));
+        let r = between(&first, &last);
+        assert!((r.cpu - 0.504).abs() < 1e-9 && (r.vcpu.expect("alive") - 0.4).abs() < 1e-9, "{r:?}");
+        // A thread has ended in between, or the whole process.
+        let r = between(&first, &point(1.5, &[(1, 600_000_000)], Some(1)));
+        assert!((r.cpu - 0.5).abs() < 1e-9, "{r:?}");
+        let r = between(&first, &point(1.51, &[(1, 1_000_000_000)], None));
+        assert!((r.cpu - 0.51).abs() < 1e-9 && r.vcpu.is_none(), "{r:?}");
     }
 
     #[test]
@@ -266,7 +322,19 @@ mod tests {
     #[test]
     fn a_text_ends_the_measurement_and_the_process() {
         let reading = shell("echo begin; exec sleep 1000", Until::Text("begin"), None).expect("a reading");
-        assert!(reading.peak_kib.is_some_and(|k| k > 0));
+        assert!(reading.peak_kib.is_some_and(|k| k > 0) && reading.vcpu.is_some());
+    }
+
+    #[test]
+    fn a_proof_may_come_after_the_end() {
+        let script = "printf 'END x '; sleep 0.3; echo rc 0; exec sleep 1000";
+        let reading = shell(script, Until::Text("END x "), Some("END x rc 0")).expect("a reading");
+        assert!(reading.peak_kib.is_some());
+        let script = "printf 'END x '; sleep 0.1; echo rc 1";
+        assert!(matches!(
+            shell(script, Until::Text("END x "), Some("END x rc 0")),
+            Err(MeterError::Failed(_))
+        ));
     }
 
     #[test]
@@ -276,8 +344,8 @@ mod tests {
         );
         assert!(matches!(shell("echo no", Until::Exit, Some("yes")), Err(MeterError::Failed(_))));
         assert!(matches!(shell("echo no", Until::Text("yes"), None), Err(MeterError::Failed(_))));
-        let plan = Plan { args: vec![], from: None, until: Until::Exit, proof: None };
-        let gone = run("/nowhere/program".as_ref(), &plan, Duration::from_secs(1));
+        let watch = Watch { from: None, until: Until::Exit, proof: None };
+        let gone = run(&["/nowhere/program".into()], &watch, Duration::from_secs(1));
         assert!(matches!(gone, Err(MeterError::Start { .. })));
     }
 }

@@ -16,6 +16,7 @@ mod run;
 mod translate;
 mod words;
 
+use crate::config::EngineTuning;
 use clap::Parser;
 use options::{Cli, CliCommand};
 use report::Failure;
@@ -58,7 +59,13 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Some(CliCommand::Run(args)) => run::run(&args),
         Some(CliCommand::Images(command)) => images::run(command),
         Some(CliCommand::Machine(command)) => machine::run(command),
-        Some(CliCommand::Bench(args)) => Ok(crate::bench::run(&args)?),
+        Some(CliCommand::Bench(args)) => {
+            let mut tuning = EngineTuning::default();
+            if let Some(list) = &args.engine_tuning {
+                translate::tuning(list, &mut tuning)?;
+            }
+            Ok(crate::bench::run(&args, tuning)?)
+        }
         Some(CliCommand::Debug(command)) => debug::run(command),
     }
 }

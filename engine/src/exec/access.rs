@@ -5,7 +5,7 @@
 //! be memory, so that it faults before it changes anything. Devices take no misaligned accesses.
 
 use super::cpu::Cpu;
-use crate::guest::{Access, Exception, FaultKind, Guest, Translation};
+use crate::guest::{Access, Exception, FaultKind, Guest};
 use crate::ir::op::{Align, MMU_CURRENT, MemFlags};
 use crate::mem::{PAGE_MASK, PAGE_SIZE};
 
@@ -77,25 +77,24 @@ impl<G: Guest> Cpu<G> {
         self.store_slow(va, flags, value)
     }
 
-    fn index_of(&self, flags: MemFlags) -> u8 {
-        match flags.mmu_index() {
-            MMU_CURRENT => G::data_index(self),
-            i => i,
+    /// The physical address of an access inside of one page that the tables did not answer: what the TLB holds, else a walk,
+    /// which enters the TLB.
+    pub fn locate(&mut self, va: u64, size: u32, access: Access, mmu_index: u8) -> Result<u64, Exception> {
+        let (set, index) = match mmu_index {
+            MMU_CURRENT => (self.tlb.data_set(), G::data_index(self)),
+            index => {
+                let context = G::context(self, index);
+                (self.tlb.set_of(context, index), index)
+            }
+        };
+        if let Some(pa) = self.tlb.recall(set, access, va) {
+            return Ok(pa);
         }
-    }
-
-    /// Walks and enters the TLB.
-    fn translate(&mut self, va: u64, size: u32, access: Access, index: u8) -> Result<Translation, Exception> {
         let t = G::translate(self, va, size, access, index)?;
         if t.cacheable {
-            let context = G::context(self, index);
-            self.tlb.fill(context, index, access, va, t.pa, t.size_log2);
-            if access == Access::Store {
-                // Stores by the entry tell nobody.
-                self.shared.memory.mark_dirty(t.pa);
-            }
+            self.tlb.fill(set, access, va, &t);
         }
-        Ok(t)
+        Ok(t.pa)
     }
 
     fn misaligned(va: u64, flags: MemFlags) -> bool {
@@ -116,23 +115,21 @@ impl<G: Guest> Cpu<G> {
     #[inline(never)]
     fn load_slow(&mut self, va: u64, flags: MemFlags) -> Result<u64, Exception> {
         self.check_alignment(va, flags, Access::Load)?;
-        let index = self.index_of(flags);
-        let size = 1u32 << flags.size();
         if Self::misaligned(va, flags) {
-            return self.load_split(va, flags, index);
+            return self.load_split(va, flags);
         }
-        let t = self.translate(va, size, Access::Load, index)?;
-        let read = self.shared.memory.read(t.pa, flags.size());
+        let pa = self.locate(va, 1 << flags.size(), Access::Load, flags.mmu_index())?;
+        let read = self.shared.memory.read(pa, flags.size());
         read.map_err(|_| G::memory_fault(FaultKind::Bus, Access::Load, va))
     }
 
-    fn load_split(&mut self, va: u64, flags: MemFlags, index: u8) -> Result<u64, Exception> {
+    fn load_split(&mut self, va: u64, flags: MemFlags) -> Result<u64, Exception> {
         if flags.mmu_index() == MMU_CURRENT
             && let Some(v) = self.tlb.load_split(va, flags.size())
         {
             return Ok(v);
         }
-        let parts = self.translate_both(va, 1 << flags.size(), Access::Load, index)?;
+        let parts = self.locate_both(va, flags, Access::Load)?;
         let mut bytes = [0; 8];
         for (part, at) in parts.iter().zip([va, next_page(va)]) {
             let fault = G::memory_fault(FaultKind::Bus, Access::Load, at);
@@ -143,13 +140,14 @@ impl<G: Guest> Cpu<G> {
     }
 
     /// Where the bytes of a misaligned access lie. Both pages are translated before either is touched.
-    fn translate_both(&mut self, va: u64, size: u32, access: Access, index: u8) -> Result<Parts, Exception> {
+    fn locate_both(&mut self, va: u64, flags: MemFlags, access: Access) -> Result<Parts, Exception> {
+        let (size, index) = (1 << flags.size(), flags.mmu_index());
         let next = next_page(va);
         let here = next.wrapping_sub(va).min(size as u64) as u32;
-        let pa = self.translate(va, here, access, index)?.pa;
+        let pa = self.locate(va, here, access, index)?;
         let mut parts = Parts { first: Part { pa, from: 0, len: here as usize }, second: None };
         if here < size {
-            let pa = self.translate(next, size - here, access, index)?.pa;
+            let pa = self.locate(next, size - here, access, index)?;
             parts.second = Some(Part { pa, from: here as usize, len: (size - here) as usize });
         }
         Ok(parts)
@@ -159,21 +157,19 @@ impl<G: Guest> Cpu<G> {
     #[inline(never)]
     fn store_slow(&mut self, va: u64, flags: MemFlags, value: u64) -> Result<(), Exception> {
         self.check_alignment(va, flags, Access::Store)?;
-        let index = self.index_of(flags);
-        let size = 1u32 << flags.size();
         if Self::misaligned(va, flags) {
-            return self.store_split(va, flags, index, value);
+            return self.store_split(va, flags, value);
         }
-        let t = self.translate(va, size, Access::Store, index)?;
-        let wrote = self.shared.memory.write(t.pa, flags.size(), value);
+        let pa = self.locate(va, 1 << flags.size(), Access::Store, flags.mmu_index())?;
+        let wrote = self.shared.memory.write(pa, flags.size(), value);
         wrote.map_err(|_| G::memory_fault(FaultKind::Bus, Access::Store, va))
     }
 
-    fn store_split(&mut self, va: u64, flags: MemFlags, index: u8, value: u64) -> Result<(), Exception> {
+    fn store_split(&mut self, va: u64, flags: MemFlags, value: u64) -> Result<(), Exception> {
         if flags.mmu_index() == MMU_CURRENT && self.tlb.store_split(va, flags.size(), value) {
             return Ok(());
         }
-        let parts = self.translate_both(va, 1 << flags.size(), Access::Store, index)?;
+        let parts = self.locate_both(va, flags, Access::Store)?;
         let memory = &self.shared.memory;
         for (part, at) in parts.iter().zip([va, next_page(va)]) {
             if !memory.page_at(part.pa).is_some_and(|(_, writable)| writable) {
@@ -207,17 +203,32 @@ impl<G: Guest> Cpu<G> {
         {
             return Ok(host.rmw(flags.size(), step));
         }
-        let index = self.index_of(flags);
-        let t = self.translate(va, 1 << flags.size(), Access::Store, index)?;
-        let shared = self.shared.clone();
-        match shared.memory.page_at(t.pa) {
+        let pa = self.locate(va, 1 << flags.size(), Access::Store, flags.mmu_index())?;
+        let memory = &self.shared.memory;
+        match memory.page_at(pa) {
             Some((host, true)) => {
                 let old = host.rmw(flags.size(), step);
-                shared.memory.written(t.pa, 1 << flags.size());
+                memory.written(pa, 1 << flags.size());
                 Ok(old)
             }
             _ => Err(G::memory_fault(FaultKind::Bus, Access::Store, va)),
         }
+    }
+
+    /// Brings the page of an access by the current MMU index into the TLB: what to add to its addresses. `None` where the access
+    /// must be done by [`Cpu::load`] or [`Cpu::store`]: it raises an exception (which they will find again), crosses pages, or is not to
+    /// memory that the TLB keeps.
+    pub fn page_addend(&mut self, va: u64, flags: MemFlags, access: Access) -> Option<u64> {
+        self.check_alignment(va, flags, access).ok()?;
+        let size = 1u32 << flags.size();
+        if va & !PAGE_MASK > PAGE_SIZE - u64::from(size) {
+            return None;
+        }
+        if let Some(addend) = self.tlb.addend(va, access) {
+            return Some(addend);
+        }
+        self.locate(va, size, access, MMU_CURRENT).ok()?;
+        self.tlb.addend(va, access)
     }
 
     /// The physical address of an instruction fetch of at most one page.
@@ -225,11 +236,16 @@ impl<G: Guest> Cpu<G> {
         if let Some(pa) = self.tlb.fetch(va) {
             return Ok(pa);
         }
+        let set = self.tlb.fetch_set();
+        self.tlb.count_miss(Access::Fetch);
         let index = G::fetch_index(self);
-        let pa = self.translate(va, 2, Access::Fetch, index)?.pa;
-        if !self.shared.memory.is_memory(pa) {
+        let t = G::translate(self, va, 2, Access::Fetch, index)?;
+        if t.cacheable {
+            self.tlb.fill(set, Access::Fetch, va, &t);
+        }
+        if !self.shared.memory.is_memory(t.pa) {
             return Err(G::memory_fault(FaultKind::Bus, Access::Fetch, va));
         }
-        Ok(pa)
+        Ok(t.pa)
     }
 }

@@ -157,7 +157,7 @@ impl<G: Guest> Vcpu<G> {
         // found in this slice; its memory is not reused before this hart has begun the next (see `jit::translations`).
         let exit = unsafe { host::enter(std::ptr::from_mut(cpu).cast(), entry) };
         cpu.merge_float_flags();
-        let (all, two) = (cpu.instret() - before.0, cpu.core.tier2_insns - before.1);
+        let (all, two) = (cpu.instret().wrapping_sub(before.0), cpu.core.tier2_insns.wrapping_sub(before.1));
         self.compiled.insns += all.saturating_sub(two);
         self.after(exit)
     }

@@ -24,6 +24,26 @@ pub struct JumpEntry {
     pub local: u32,
 }
 
+/// The reservation of LR as emitted code reads it; see [`super::cpu::Reservation`].
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Held {
+    /// Virtual address.
+    pub va: u64,
+    /// What LR read, zero-extended.
+    pub value: u64,
+    /// log2 of the width, [`NOTHING_HELD`] without a reservation.
+    pub size_log2: u64,
+}
+
+/// See [`Held::size_log2`].
+pub const NOTHING_HELD: u64 = u64::MAX;
+
+impl Held {
+    /// No reservation.
+    pub const NONE: Held = Held { va: 0, value: 0, size_log2: NOTHING_HELD };
+}
+
 /// What compiled code shares with the run loop. Everything else of a hart is in [`super::cpu::Cpu`].
 #[repr(C)]
 pub struct Core {
@@ -50,6 +70,8 @@ pub struct Core {
     pub jump_hits: u64,
     /// Guest instructions retired by tier 2; each region adds what it has run when control leaves it.
     pub tier2_insns: u64,
+    /// The reservation.
+    pub held: Held,
     /// Host stack pointer with which translations are entered; it points at the return address into the entry thunk.
     pub entry_sp: u64,
     /// Float control word of the guest for the host's unit (x86-64: MXCSR), flags clear; set before code is entered.

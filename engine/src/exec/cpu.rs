@@ -1,6 +1,6 @@
 //! The state of one hart, as the interpreter, the compilers and the guest ISA's helpers share it.
 
-use super::core::{Core, FORCED};
+use super::core::{Core, FORCED, Held};
 use super::hart::{Ack, Hart, Request};
 use super::inputs::InputPort;
 use super::time::Clock;
@@ -77,8 +77,6 @@ pub struct FloatEnv {
 pub struct Cpu<G: Guest> {
     /// What compiled code sees. First, so that a pointer to it is a pointer to the whole.
     pub core: Core,
-    /// The reservation, if any.
-    pub reservation: Option<Reservation>,
     /// Instructions retired up to the start of the slice.
     pub retired_base: u64,
     /// Budget with which the slice began.
@@ -134,6 +132,7 @@ impl<G: Guest> Cpu<G> {
                 tag: 0,
                 jumps: std::ptr::null_mut(),
                 jump_hits: 0,
+                held: Held::NONE,
                 tier2_insns: 0,
                 entry_sp: 0,
                 guest_fcr: host::fcr(0),
@@ -143,7 +142,6 @@ impl<G: Guest> Cpu<G> {
                 thunks: host::thunks::<G>(),
                 regs: [0; 256],
             },
-            reservation: None,
             retired_base: 0,
             slice: 0,
             slice_ns: 0,
@@ -156,6 +154,21 @@ impl<G: Guest> Cpu<G> {
         });
         cpu.select_address_space();
         cpu
+    }
+
+    /// The reservation, if any.
+    pub fn reservation(&self) -> Option<Reservation> {
+        let Held { va, value, size_log2 } = self.held;
+        let size_log2 = u8::try_from(size_log2).ok()?;
+        Some(Reservation { va, size_log2, value })
+    }
+
+    /// Makes or drops the reservation.
+    pub fn set_reservation(&mut self, reservation: Option<Reservation>) {
+        self.held = match reservation {
+            Some(r) => Held { va: r.va, value: r.value, size_log2: r.size_log2.into() },
+            None => Held::NONE,
+        };
     }
 
     /// Instructions of this slice retired before the current one.
@@ -212,7 +225,7 @@ impl<G: Guest> Cpu<G> {
     pub fn raise(&mut self, e: Exception) {
         self.budget -= 1;
         self.retired_base = self.retired_base.wrapping_sub(1);
-        self.reservation = None;
+        self.set_reservation(None);
         G::raise(self, e);
     }
 

@@ -71,14 +71,14 @@ impl<G: Guest> Vcpu<G> {
     pub fn save(&mut self) -> HartState<G> {
         // A start that was asked for is part of the state, mail is not.
         self.cpu.run_requests();
-        self.cpu.tlb.flush_all();
+        self.cpu.tlb.reset();
         self.cpu.select_address_space();
         let cpu = &self.cpu;
         HartState {
             pc: cpu.pc,
             regs: cpu.regs[..G::TEMPS as usize].to_vec(),
             fenv: cpu.fenv,
-            reservation: cpu.reservation,
+            reservation: cpu.reservation(),
             retired: cpu.instret(),
             started: cpu.hart.is_started(),
             wait: match self.waiting {
@@ -111,7 +111,7 @@ impl<G: Guest> Vcpu<G> {
             cpu.regs[zero as usize] = 0;
         }
         cpu.fenv = s.fenv;
-        cpu.reservation = s.reservation;
+        cpu.set_reservation(s.reservation);
         (cpu.slice, cpu.budget, cpu.unretired, cpu.retired_base) = (0, 0, 0, s.retired);
         cpu.ext = s.ext.clone();
         G::sanitise(cpu);
@@ -124,7 +124,7 @@ impl<G: Guest> Vcpu<G> {
             SavedWait::Interrupt => Some(Flow::Wait),
             SavedWait::Bounded(ns) => Some(Flow::WaitBounded(ns)),
         };
-        self.cpu.tlb.flush_all();
+        self.cpu.tlb.reset();
         self.cpu.select_address_space();
         Ok(())
     }

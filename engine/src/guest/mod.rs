@@ -45,9 +45,9 @@ pub enum FaultKind {
 pub struct Translation {
     /// Physical address of the access.
     pub pa: u64,
-    /// Whether loads may use this entry too.
+    /// Whether loads by the same index may use this entry too. Says nothing after a fetch.
     pub read: bool,
-    /// Whether stores may use this entry without another walk (dirty already set).
+    /// Whether stores may, without another walk (dirty already set). Says nothing after a fetch.
     pub write: bool,
     /// Whether fetches may use it.
     pub exec: bool,
@@ -136,7 +136,8 @@ pub trait Guest: Sized + Send + 'static {
     fn fetch_index(cpu: &Cpu<Self>) -> u8;
     /// MMU index of plain data accesses now.
     fn data_index(cpu: &Cpu<Self>) -> u8;
-    /// The address space that `index` means now: tags a TLB table set. Equal contexts translate alike until a flush.
+    /// The address space that `index` means now: tags a TLB table set. Equal contexts translate alike until a flush. Without
+    /// translation it is [`UNTRANSLATED`](crate::mem::tlb::UNTRANSLATED), else anything else.
     fn context(cpu: &Cpu<Self>, index: u8) -> u64;
     /// Walks for one access of `size` bytes at `va`, sets accessed and dirty bits, checks protection.
     fn translate(

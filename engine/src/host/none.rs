@@ -22,7 +22,17 @@ pub const COMPILES: bool = false;
 
 /// No function is ever called.
 pub fn thunks<G: Guest>() -> Thunks {
-    Thunks { leave: 0, load: 0, store: 0, op: 0, load_all: 0, store_all: 0, op_all: 0 }
+    Thunks {
+        leave: 0,
+        load: 0,
+        store: 0,
+        op: 0,
+        leave_poll: 0,
+        leave_lookup: 0,
+        page_load: 0,
+        page_store: 0,
+        op_all: 0,
+    }
 }
 
 /// Never called, because there is no code.
@@ -51,4 +61,9 @@ pub const fn fcr_flags(_fcr: u32) -> u8 {
 /// No code is ever linked.
 pub fn link_stub() -> ([u8; 0], usize) {
     ([], 0)
+}
+
+/// Whether the CPU has fused multiply-add, as far as compiled code is concerned.
+pub fn fuses() -> bool {
+    false
 }

@@ -4,10 +4,10 @@
 //! ([`crate::jit::abi::meta`]), and returns 0, or the word with which the code is to be left. `TIER2` says who calls.
 
 use crate::exec::cpu::Cpu;
-use crate::guest::{Exception, Flow, Guest};
+use crate::guest::{Access, Exception, Flow, Guest};
 use crate::interp::step;
 use crate::ir::op::{MemFlags, Op, Opcode};
-use crate::jit::abi::Exit;
+use crate::jit::abi::{Exit, NO_PAGE};
 
 /// Go on.
 const ON: u64 = 0;
@@ -44,12 +44,7 @@ fn finish<G: Guest, const TIER2: bool>(cpu: &mut Cpu<G>, result: Result<u64, Exc
 ///
 /// # Safety
 /// `cpu` points at the hart that entered the code, and nothing else refers to it meanwhile.
-pub unsafe extern "sysv64" fn load<G: Guest, const TIER2: bool>(
-    cpu: *mut Cpu<G>,
-    va: u64,
-    meta: u32,
-    insn_pc: u64,
-) -> u64 {
+pub unsafe extern "sysv64" fn load<G: Guest>(cpu: *mut Cpu<G>, va: u64, meta: u32, insn_pc: u64) -> u64 {
     // SAFETY: by the contract of this function.
     let cpu = unsafe { &mut *cpu };
     place(cpu, meta, insn_pc);
@@ -58,25 +53,20 @@ pub unsafe extern "sysv64" fn load<G: Guest, const TIER2: bool>(
         cpu.value = v;
         ON
     });
-    finish::<G, TIER2>(cpu, done)
+    finish::<G, false>(cpu, done)
 }
 
 /// A store of `core.value`.
 ///
 /// # Safety
 /// As [`load`].
-pub unsafe extern "sysv64" fn store<G: Guest, const TIER2: bool>(
-    cpu: *mut Cpu<G>,
-    va: u64,
-    meta: u32,
-    insn_pc: u64,
-) -> u64 {
+pub unsafe extern "sysv64" fn store<G: Guest>(cpu: *mut Cpu<G>, va: u64, meta: u32, insn_pc: u64) -> u64 {
     // SAFETY: by the contract of this function.
     let cpu = unsafe { &mut *cpu };
     place(cpu, meta, insn_pc);
     let value = cpu.value;
     let done = cpu.store(va, MemFlags(meta & 0xffff), value).map(|()| ON);
-    finish::<G, TIER2>(cpu, done)
+    finish::<G, false>(cpu, done)
 }
 
 /// Any op but terminators (`callend` excepted) and ops relative to the block's pc.
@@ -97,6 +87,31 @@ pub unsafe extern "sysv64" fn op<G: Guest, const TIER2: bool>(
     // The helper may have set the rounding mode.
     cpu.left_fcr = super::fcr(cpu.fenv.rm);
     finish::<G, TIER2>(cpu, done)
+}
+
+/// Brings the page of a load into the TLB; its addend, or [`NO_PAGE`], goes to `core.value`. Tier 2 does.
+///
+/// # Safety
+/// As [`load`].
+pub unsafe extern "sysv64" fn page_load<G: Guest>(cpu: *mut Cpu<G>, va: u64, flags: u32) -> u64 {
+    // SAFETY: by the contract of this function.
+    page(unsafe { &mut *cpu }, va, flags, Access::Load)
+}
+
+/// As [`page_load`], for stores.
+///
+/// # Safety
+/// As [`load`].
+pub unsafe extern "sysv64" fn page_store<G: Guest>(cpu: *mut Cpu<G>, va: u64, flags: u32) -> u64 {
+    // SAFETY: by the contract of this function.
+    page(unsafe { &mut *cpu }, va, flags, Access::Store)
+}
+
+fn page<G: Guest>(cpu: &mut Cpu<G>, va: u64, flags: u32, access: Access) -> u64 {
+    cpu.value = cpu.page_addend(va, MemFlags(flags), access).unwrap_or(NO_PAGE);
+    cpu.refresh_tag();
+    cpu.note_kills();
+    ON
 }
 
 fn run<G: Guest>(cpu: &mut Cpu<G>, op: &Op) -> Result<u64, Exception> {

@@ -373,14 +373,14 @@ fn amo<G: Guest>(cpu: &mut Cpu<G>, op: &Op, f: impl Fn(u64, u64, u32) -> u64) ->
 fn load_reserved<G: Guest>(cpu: &mut Cpu<G>, op: &Op) -> Result<u64, Exception> {
     let flags = MemFlags(op.aux);
     let va = cpu.regs[op.b as usize];
-    cpu.reservation = None;
+    cpu.set_reservation(None);
     if flags.release() {
         // LR.RL: stores before it are seen before it reads.
         fence(Ordering::SeqCst);
     }
     let value = cpu.load(va, flags)?;
     fence(Ordering::SeqCst);
-    cpu.reservation = Some(Reservation { va, size_log2: flags.size() as u8, value });
+    cpu.set_reservation(Some(Reservation { va, size_log2: flags.size() as u8, value }));
     Ok(sext(value, flags.size()) as u64)
 }
 
@@ -388,7 +388,8 @@ fn load_reserved<G: Guest>(cpu: &mut Cpu<G>, op: &Op) -> Result<u64, Exception> 
 fn store_cond<G: Guest>(cpu: &mut Cpu<G>, op: &Op) -> Result<u64, Exception> {
     let flags = MemFlags(op.aux);
     let (va, new) = (cpu.regs[op.b as usize], cpu.regs[op.c as usize]);
-    let held = cpu.reservation.take().filter(|r| r.va == va && r.size_log2 as u32 == flags.size());
+    let held = cpu.reservation().filter(|r| r.va == va && r.size_log2 as u32 == flags.size());
+    cpu.set_reservation(None);
     let Some(r) = held else {
         // A failing SC may still fault, and must where the address could not be stored to at all.
         cpu.rmw(va, flags, |_| None)?;

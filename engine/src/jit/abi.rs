@@ -27,9 +27,11 @@
 //! instruction's length, `rdx` its guest address. All guest registers must be in the state. Both preserve every register but `rax`, `rcx`,
 //! `rdx` and `xmm0` to `xmm3`; a fault does not come back. `callend` never comes back.
 //!
-//! **Slow paths of tier 2** are called by `PreserveAll` with (va, meta, instruction pc, value or op address), after
-//! storing the budget to [`Core::budget`] and dirty guest registers to the state; they preserve every register. A fault does
-//! not come back.
+//! **Slow paths of tier 2** are called by `PreserveAll`; they preserve every register. Ops: (address of the op, meta, instruction
+//! pc), after storing the budget to [`Core::budget`] and dirty guest registers to the state; a fault does not come back. TLB
+//! misses: (va, [`MemFlags`](crate::ir::MemFlags)), with nothing stored; in [`Core::value`] comes back the addend of the page, which is
+//! in the TLB then, or [`NO_PAGE`] where the access is none that compiled code can do (it faults, crosses pages, is a device's or goes
+//! to a page with code): the region then leaves with [`Exit::POLL`] before the instruction.
 
 use crate::exec::core::Core;
 use std::mem::offset_of;
@@ -62,7 +64,7 @@ impl Exit {
     pub const DISPATCH: u64 = 1;
     /// By a helper that says what to do; the rest is nothing, see `Cpu::flow`.
     pub const FLOW: u64 = 2;
-    /// At a block head: too little budget, or attention.
+    /// Before an instruction that is to be interpreted: too little budget, attention, or an access that compiled code cannot do.
     pub const POLL: u64 = 3;
     /// At a block head: the heat counter ran out; the rest is the address of the record.
     pub const HOT: u64 = 4;
@@ -85,6 +87,9 @@ pub const fn meta(flags: u32, unretired: u32, len: u8) -> u32 {
     flags & 0xffff | (unretired & 0xff) << 16 | (len as u32) << 24
 }
 
+/// No addend: those are differences of page addresses.
+pub const NO_PAGE: u64 = !0;
+
 /// Functions that emitted code reaches through the state. Addresses of host code.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -97,10 +102,14 @@ pub struct Thunks {
     pub store: u64,
     /// Tier 1: any op, by the interpreter's meaning.
     pub op: u64,
-    /// Tier 2: as `load`.
-    pub load_all: u64,
-    /// Tier 2: as `store`.
-    pub store_all: u64,
+    /// Tier 2: leaves with [`Exit::POLL`]; counts what the region has run.
+    pub leave_poll: u64,
+    /// Tier 2: leaves with [`Exit::LOOKUP`]; counts what the region has run.
+    pub leave_lookup: u64,
+    /// Tier 2: brings a page into the TLB for loads.
+    pub page_load: u64,
+    /// Tier 2: brings a page into the TLB for stores.
+    pub page_store: u64,
     /// Tier 2: as `op`.
     pub op_all: u64,
 }

@@ -13,4 +13,4 @@ pub mod translations;
 pub mod worker;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;

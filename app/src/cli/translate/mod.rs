@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 pub use board::cpu;
 pub use consoles::PortTarget;
+pub use tuning::apply as tuning;
 
 /// A machine and what the command line does with its serial ports.
 #[derive(Clone, PartialEq, Debug)]

@@ -6,7 +6,7 @@ use crate::config::EngineTuning;
 use crate::machine::build::sentence;
 
 /// Applies the option's entries; what it does not name stays.
-pub(super) fn apply(text: &str, tuning: &mut EngineTuning) -> Result<(), Failure> {
+pub fn apply(text: &str, tuning: &mut EngineTuning) -> Result<(), Failure> {
     let mut list = KeyValues::parse("engine-tuning", text, None)?;
     let fields = [
         ("tier1-runs", &mut tuning.tier1_runs),

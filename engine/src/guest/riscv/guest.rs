@@ -142,7 +142,7 @@ impl Guest for Riscv {
             cpu.ext.mode = Mode::Machine;
             cpu.pc = pc & !1;
             (cpu.regs[10], cpu.regs[11]) = (args[0], args[1]);
-            cpu.reservation = None;
+            cpu.set_reservation(None);
             cpu.tlb.flush_all();
             cpu.select_address_space();
         }

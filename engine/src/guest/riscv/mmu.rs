@@ -10,6 +10,7 @@ use super::model::Ext;
 use super::state::Mode;
 use crate::exec::cpu::Cpu;
 use crate::guest::{Access, Exception, Translation};
+use crate::mem::tlb::UNTRANSLATED;
 use crate::mem::{PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};
 
 /// MMU index of user mode.
@@ -24,7 +25,7 @@ pub const INDEX_M: u8 = 3;
 pub const INDEX_MXR: u8 = 4;
 
 /// Context of an address space without translation. No `satp` that translates has this value.
-pub const BARE: u64 = 0;
+pub const BARE: u64 = UNTRANSLATED;
 
 /// `satp.MODE`: no translation.
 pub const SATP_BARE: u64 = 0;
@@ -173,13 +174,14 @@ pub fn translate(
     }
     let page = t.pa & PAGE_MASK;
     t.cacheable = pmp.is_uniform(page, page | (PAGE_SIZE - 1));
+    t.read &= pmp.allows(t.pa, size as u64, Access::Load, rights.mode);
     t.write &= pmp.allows(t.pa, size as u64, Access::Store, rights.mode);
     Ok(t)
 }
 
 fn identity(va: u64) -> Translation {
     let size_log2 = PAGE_SHIFT as u8;
-    Translation { pa: va, read: true, write: true, exec: true, size_log2, global: true, cacheable: true }
+    Translation { pa: va, read: true, write: true, exec: true, size_log2, global: false, cacheable: true }
 }
 
 fn walk(cpu: &Cpu<Riscv>, va: u64, access: Access, rights: Rights) -> Result<Translation, Exception> {

@@ -95,7 +95,7 @@ fn wrs(cpu: &mut Cpu<Riscv>, nto: Option<u32>) -> Result<Flow, Exception> {
     {
         return Err(illegal(bits));
     }
-    let Some(r) = cpu.reservation else { return Ok(Flow::Continue) };
+    let Some(r) = cpu.reservation() else { return Ok(Flow::Continue) };
     let now = cpu.load(r.va, MemFlags::plain(r.size_log2 as u32 & 3));
     let mask = if r.size_log2 >= 3 { u64::MAX } else { (1 << (8 << r.size_log2)) - 1 };
     Ok(match now {
@@ -117,11 +117,14 @@ fn sfence_vma(cpu: &mut Cpu<Riscv>, bits: u32, va: u64, asid: u64) -> Result<(),
     Ok(())
 }
 
+/// Drops translations of all addresses or one, in all address spaces or one. Fences of one address space do not order
+/// global mappings (privileged specification, 10.2.1).
 fn flush(cpu: &mut Cpu<Riscv>, va: Option<u64>, asid: Option<u16>) {
     let hit = move |context, _| context != mmu::BARE && asid.is_none_or(|asid| mmu::asid_of(context) == asid);
+    let globals = asid.is_none();
     match va {
-        Some(va) => cpu.tlb.flush_page(va, hit),
-        None => cpu.tlb.flush_where(hit),
+        Some(va) => cpu.tlb.flush_page(va, globals, hit),
+        None => cpu.tlb.flush_where(globals, hit),
     }
 }
 
@@ -208,13 +211,12 @@ fn amocas_q(cpu: &mut Cpu<Riscv>, bits: u32, va: u64) -> Result<(), Exception> {
     let old = match cpu.tlb.store_ref(va, 4).and_then(|host| host.compare_swap_128(expected, new)) {
         Some(old) => old,
         None => {
-            let index = mmu::data_index(cpu);
-            let t = mmu::translate(cpu, va, 16, Access::Store, index)?;
-            let Some((host, true)) = cpu.shared.memory.page_at(t.pa) else {
+            let pa = cpu.locate(va, 16, Access::Store, MMU_CURRENT)?;
+            let Some((host, true)) = cpu.shared.memory.page_at(pa) else {
                 return Err(fault(FaultKind::Bus));
             };
             let old = host.compare_swap_128(expected, new).ok_or(fault(FaultKind::Bus))?;
-            cpu.shared.memory.written(t.pa, 16);
+            cpu.shared.memory.written(pa, 16);
             old
         }
     };

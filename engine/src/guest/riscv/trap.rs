@@ -43,7 +43,7 @@ fn enter(cpu: &mut Cpu<Riscv>, cause: u64, tval: u64, epc: u64) {
     let base = regs.tvec & !3;
     cpu.pc = if vectored { base.wrapping_add(4 * number) } else { base };
     cpu.ext.mstatus = status;
-    cpu.reservation = None;
+    cpu.set_reservation(None);
     cpu.select_address_space();
 }
 
@@ -147,7 +147,7 @@ fn leave(cpu: &mut Cpu<Riscv>, mode: Mode, mut status: u64, epc: u64) {
     }
     cpu.ext.mode = mode;
     cpu.pc = epc;
-    cpu.reservation = None;
+    cpu.set_reservation(None);
     write_mstatus(cpu, status);
     cpu.select_address_space();
 }

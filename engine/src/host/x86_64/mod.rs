@@ -12,5 +12,10 @@ pub use emit::Tier1;
 pub use stub::link_stub;
 pub use thunks::{enter, fcr, fcr_flags, gone, thunks};
 
+/// Whether the CPU has fused multiply-add.
+pub fn fuses() -> bool {
+    is_x86_feature_detected!("fma")
+}
+
 /// Whether code can be compiled for this host.
 pub const COMPILES: bool = true;

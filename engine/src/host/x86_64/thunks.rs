@@ -8,6 +8,8 @@ use crate::exec::core::Core;
 use crate::guest::Guest;
 use crate::host::slow;
 use crate::jit::abi::{Exit, STATE, Thunks};
+use crate::mem::PAGE_MASK;
+use crate::mem::tlb::FAST;
 use std::arch::naked_asm;
 
 /// MXCSR with all exceptions masked, for a RISC-V rounding mode. Modes that the host lacks are never used by compiled code.
@@ -191,11 +193,11 @@ macro_rules! tier1_thunk {
     };
 }
 
-tier1_thunk!(load, slow::load::<G, false>);
-tier1_thunk!(store, slow::store::<G, false>);
+tier1_thunk!(load, slow::load::<G>);
+tier1_thunk!(store, slow::store::<G>);
 tier1_thunk!(op, slow::op::<G, false>);
 
-/// A slow path of tier 2: (va or op, meta, instruction pc, value) in `rdi`, `rsi`, `rdx`, `rcx`, every register preserved.
+/// A slow path of tier 2: (va or op, flags or meta, instruction pc) in `rdi`, `rsi`, `rdx`, every register preserved.
 macro_rules! tier2_thunk {
     ($name:ident, $target:path) => {
         #[unsafe(naked)]
@@ -227,7 +229,6 @@ macro_rules! tier2_thunk {
                 "movaps [rsp + 208], xmm13",
                 "movaps [rsp + 224], xmm14",
                 "movaps [rsp + 240], xmm15",
-                "mov [r15 + {value}], rcx",
                 "mov rcx, rdx",
                 "mov edx, esi",
                 "mov rsi, rdi",
@@ -262,7 +263,6 @@ macro_rules! tier2_thunk {
                 "ret",
                 "2:",
                 unwind!(),
-                value = const disp!(value),
                 left = const disp!(left_fcr),
                 host = const disp!(host_fcr),
                 state = const STATE,
@@ -273,9 +273,77 @@ macro_rules! tier2_thunk {
     };
 }
 
-tier2_thunk!(load_all, slow::load::<G, true>);
-tier2_thunk!(store_all, slow::store::<G, true>);
+tier2_thunk!(walk_load, slow::page_load::<G>);
+tier2_thunk!(walk_store, slow::page_store::<G>);
 tier2_thunk!(op_all, slow::op::<G, true>);
+
+/// A TLB miss of tier 2, which often is one of a slot only: the TLB is asked first, if the access is aligned.
+macro_rules! page_thunk {
+    ($name:ident, $walk:ident, $table:expr, $mask:expr) => {
+        #[unsafe(naked)]
+        unsafe extern "sysv64" fn $name<G: Guest>() {
+            naked_asm!(
+                "push rax",
+                "push rcx",
+                "mov ecx, esi",
+                "and ecx, 7",
+                "mov eax, 1",
+                "shl eax, cl",
+                "dec eax",
+                "test rdi, rax",
+                "jnz 2f",
+                "mov rax, rdi",
+                "shr rax, 8",
+                "and rax, [r15 + {mask}]",
+                "add rax, [r15 + {table}]",
+                "mov rcx, rdi",
+                "and rcx, {page}",
+                "cmp rcx, [rax]",
+                "jne 2f",
+                "mov rax, [rax + 8]",
+                "mov [r15 + {value}], rax",
+                "pop rcx",
+                "pop rax",
+                "ret",
+                "2:",
+                "pop rcx",
+                "pop rax",
+                "jmp {walk}",
+                table = const disp!(tlb.fast) + FAST[$table] as i32,
+                mask = const disp!(tlb.fast) + FAST[$mask] as i32,
+                page = const PAGE_MASK as i64 as i32,
+                value = const disp!(value),
+                walk = sym $walk::<G>,
+            )
+        }
+    };
+}
+
+page_thunk!(page_load, walk_load, 0, 1);
+page_thunk!(page_store, walk_store, 2, 3);
+
+/// Leaves a region: counts what it has run.
+macro_rules! leave_region {
+    ($name:ident, $kind:expr) => {
+        #[unsafe(naked)]
+        unsafe extern "sysv64" fn $name() {
+            naked_asm!(
+                "sub [r15 + {insns}], rsi",
+                "mov [r15 + {pc}], rdi",
+                "mov [r15 + {budget}], rsi",
+                "mov eax, {kind}",
+                "ret",
+                insns = const disp!(tier2_insns),
+                pc = const disp!(pc),
+                budget = const disp!(budget),
+                kind = const $kind as i32,
+            )
+        }
+    };
+}
+
+leave_region!(leave_poll, Exit::POLL);
+leave_region!(leave_lookup, Exit::LOOKUP);
 
 /// The addresses of the thunks of a guest ISA.
 pub fn thunks<G: Guest>() -> Thunks {
@@ -285,8 +353,10 @@ pub fn thunks<G: Guest>() -> Thunks {
         load: at(load::<G>),
         store: at(store::<G>),
         op: at(op::<G>),
-        load_all: at(load_all::<G>),
-        store_all: at(store_all::<G>),
+        leave_poll: at(leave_poll),
+        leave_lookup: at(leave_lookup),
+        page_load: at(page_load::<G>),
+        page_store: at(page_store::<G>),
         op_all: at(op_all::<G>),
     }
 }

@@ -1,11 +1,11 @@
 //! Atomic read-modify-writes: inline where the TLB lets us store, as the host's own atomic operation.
 
 use super::Lower;
+use super::pages::Mode;
 use super::values::TRUSTED;
 use crate::ir::op::{Align, MemFlags};
 use crate::ir::{Op, Opcode};
-use crate::jit::abi::reg_disp;
-use cranelift_codegen::ir::{AtomicRmwOp, BlockArg, InstBuilder, Type, Value, types};
+use cranelift_codegen::ir::{AtomicRmwOp, InstBuilder, Type, Value, types};
 
 const fn width(flags: MemFlags) -> Type {
     match flags.size() {
@@ -36,24 +36,11 @@ impl Lower<'_> {
         let flags = MemFlags(op.aux);
         let ty = width(flags);
         let (va, by) = (self.get(op.b), self.get(op.c));
-        let checked = self.check(va, flags.align(Align::Trap), true);
-        let done = self.b.create_block();
-        let result = self.b.append_block_param(done, types::I64);
-
-        self.go_on_in(checked.hit);
-        let at = self.host_address(va, checked.entry);
+        let reached = self.reach(va, 0, flags.align(Align::Trap), true, Mode::Look);
         let by = if ty == types::I64 { by } else { self.b.ins().ireduce(ty, by) };
-        let old = self.b.ins().atomic_rmw(ty, TRUSTED, operation(op.code), at, by);
+        let old = self.b.ins().atomic_rmw(ty, TRUSTED, operation(op.code), reached.at, by);
         let old = self.widened(old, ty);
-        self.b.ins().jump(done, &[BlockArg::Value(old)]);
-
-        self.go_on_in(checked.miss);
-        self.slow_op(op);
-        let old = self.state_load(types::I64, reg_disp(op.a));
-        self.b.ins().jump(done, &[BlockArg::Value(old)]);
-
-        self.go_on_in(done);
-        self.set(op.a, result);
+        self.set(op.a, old);
     }
 
     fn widened(&mut self, value: Value, ty: Type) -> Value {

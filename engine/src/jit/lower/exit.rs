@@ -7,15 +7,15 @@ use crate::cache::jump::ENTRIES;
 use crate::disp;
 use crate::exec::core::JumpEntry;
 use crate::ir::op::Shape;
+use crate::ir::regset::RegSet;
 use crate::ir::{Op, Opcode};
-use crate::jit::abi::Exit;
 use crate::jit::record::link_offset;
-use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::condcodes::{CondCode, IntCC};
 use cranelift_codegen::ir::{self, InstBuilder, TrapCode, Value, types};
 use std::mem::offset_of;
 
 /// Behind calls that do not come back.
-const NEVER: TrapCode = TrapCode::unwrap_user(1);
+pub const NEVER: TrapCode = TrapCode::unwrap_user(1);
 
 const _: () = assert!(ENTRIES.is_power_of_two() && size_of::<JumpEntry>() == 32);
 
@@ -61,8 +61,17 @@ impl Lower<'_> {
             _ => UnsignedGreaterThanOrEqual,
         };
         let (b, c) = (self.get(op.b), self.get(op.c));
-        let test = self.b.ins().icmp(cond, b, c);
-        let targets = [op.imm, op.aux.into()].map(|offset| self.target(offset));
+        let mut targets = [op.imm, op.aux.into()].map(|offset| self.target(offset));
+        // The way out of the region comes first, see `look_up`.
+        let out = matches!(targets, [Target::Block(_), Target::Page(_) | Target::Far(_)]);
+        if out {
+            targets.swap(0, 1);
+        }
+        if !targets.iter().any(|t| matches!(t, Target::Block(_))) {
+            self.flush(self.dirty);
+            self.dirty = RegSet::default();
+        }
+        let test = self.b.ins().icmp(if out { cond.complement() } else { cond }, b, c);
         let ways = targets.map(|target| self.way(target));
         // An exit beside an edge that stays is the rarer one: the region was formed along the likely edges.
         let stays = targets.map(|t| matches!(t, Target::Block(_)));
@@ -198,7 +207,8 @@ impl Lower<'_> {
         self.b.ins().return_call_indirect(self.names.translation, code, &[pc, budget]);
 
         self.go_on_in(miss);
-        self.leave(Exit::LOOKUP, pc, budget);
+        let thunk = self.state_load(types::I64, disp!(thunks.leave_lookup));
+        self.b.ins().return_call_indirect(self.names.translation, thunk, &[pc, budget]);
     }
 
     /// Counts the instructions that the region runs: the budget comes in here and goes out in [`Lower::count_out`], so that
@@ -215,34 +225,16 @@ impl Lower<'_> {
         self.state_store(count, disp!(tier2_insns));
     }
 
-    /// Goes back to the run loop. The state is up to date but for pc and budget.
-    fn leave(&mut self, kind: u64, pc: Value, budget: Value) {
-        self.count_out(budget);
-        self.state_store(pc, disp!(pc));
-        self.state_store(budget, disp!(budget));
-        let word = self.number(kind as i64);
-        self.b.ins().return_(&[word]);
-    }
-
-    /// Goes back to the run loop at `offset` with nothing of the block's budget used.
-    pub fn dispatch(&mut self, offset: i64) {
-        let (pc, budget) = (self.address(offset), self.budget_after(0));
-        self.leave(Exit::DISPATCH, pc, budget);
-    }
-
     /// The check of a loop header.
     pub fn poll(&mut self) {
         let budget = self.b.use_var(self.budget);
         let limit = self.state_load(types::I64, disp!(limit));
         let limit = self.b.ins().load(types::I64, TRUSTED, limit, 0);
         let less = self.b.ins().icmp(IntCC::SignedLessThan, budget, limit);
-        let (on, stop) = (self.b.create_block(), self.b.create_block());
-        self.b.set_cold_block(stop);
-        self.b.ins().brif(less, stop, &[], on, &[]);
-        self.go_on_in(stop);
-        self.flush(self.dirty);
-        let (pc, budget) = (self.address(self.now().offset.into()), self.budget_after(0));
-        self.leave(Exit::POLL, pc, budget);
+        let on = self.b.create_block();
+        let way = self.way_out();
+        self.b.ins().brif(less, way.block, &way.args, on, &[]);
+        self.finish_way(way);
         self.go_on_in(on);
     }
 }

@@ -32,6 +32,8 @@ pub struct Flow {
     pub lower_by: Vec<i64>,
     /// By block: edges into it from blocks in `order`.
     pub edges_in: Vec<u32>,
+    /// Edges back to a header, as (from, header).
+    pub back_edges: Vec<(usize, usize)>,
     /// Blocks behind calls inside the region, where indirect returns may lead.
     pub returns: Vec<usize>,
     by_offset: FxHashMap<i64, usize>,
@@ -51,6 +53,7 @@ impl Flow {
             header: vec![false; n],
             lower_by: vec![0; n],
             edges_in: vec![0; n],
+            back_edges: Vec::new(),
             returns: Vec::new(),
             by_offset,
         };
@@ -121,9 +124,10 @@ impl Flow {
         state[0] = State::Open;
         self.header[0] = true;
         while let Some((block, rest)) = stack.last_mut() {
+            let block = *block;
             let Some(next) = rest.pop() else {
-                state[*block] = State::Done;
-                self.order.push(*block);
+                state[block] = State::Done;
+                self.order.push(block);
                 stack.pop();
                 continue;
             };
@@ -134,7 +138,10 @@ impl Flow {
                     let successors = self.successors(region, next);
                     stack.push((next, successors));
                 }
-                State::Open => self.header[next] = true,
+                State::Open => {
+                    self.header[next] = true;
+                    self.back_edges.push((block, next));
+                }
                 State::Done => {}
             }
         }

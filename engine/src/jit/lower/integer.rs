@@ -96,7 +96,8 @@ impl Lower<'_> {
 
     /// The guest address at `offset` from the region's entry.
     pub fn address(&mut self, offset: i64) -> Value {
-        if offset == 0 { self.pc } else { self.b.ins().iadd_imm_s(self.pc, offset) }
+        let pc = self.b.ins().stack_load(types::I64, types::I64, self.pc, 0);
+        if offset == 0 { pc } else { self.b.ins().iadd_imm_s(pc, offset) }
     }
 
     /// Ops on low words.

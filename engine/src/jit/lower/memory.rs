@@ -1,21 +1,29 @@
-//! Loads and stores: the TLB checked inline, the rest in a cold block. `mem/tlb.rs` has the layout.
+//! Loads and stores: the TLB checked inline, a miss filled from a cold block. What is not ordinary memory, or faults, leaves the
+//! region before the instruction, which the interpreter then does. `mem/tlb.rs` has the layout.
 //!
 //! The tag is compared with the page of the access's last byte, or with its first byte's page and alignment where misaligned
 //! accesses must not be done here. An access that crosses pages never matches: its entry is that of the first page.
 
 use super::Lower;
+use super::pages::Mode;
 use super::values::TRUSTED;
 use crate::disp;
 use crate::ir::op::{Align, MemFlags};
 use crate::ir::{Op, Opcode};
-use crate::jit::abi::STATE;
+use crate::jit::abi::{NO_PAGE, STATE};
 use crate::mem::PAGE_MASK;
 use crate::mem::tlb::FAST;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, BlockArg, InstBuilder, MemFlagsData, Value, types};
+use cranelift_frontend::Variable;
 
 /// Guest memory: mapped, because the TLB says so, and not always aligned.
 const GUEST: MemFlagsData = MemFlagsData::new().with_notrap();
+
+/// Offset of the last byte of an access.
+const fn last_byte(flags: MemFlags) -> i64 {
+    (1 << flags.size()) - 1
+}
 
 /// Displacement of a word of [`crate::mem::tlb::Fast`] from the state pointer.
 fn fast(word: usize) -> i32 {
@@ -25,24 +33,20 @@ fn fast(word: usize) -> i32 {
 // The hot part of the TLB lies below the state pointer.
 const _: () = assert!(disp!(tlb.fast) < 0 && STATE > 0);
 
-/// Where the inline check has led: both ways, not yet filled in.
-pub struct Checked {
-    /// The entry of the address in the table.
-    pub entry: Value,
-    /// Where the access is done.
-    pub hit: ir::Block,
-    /// Where the slow path begins; cold.
-    pub miss: ir::Block,
+/// An access whose check has been made: lowering stands where it hits.
+pub struct Reached {
+    /// The host address, less `disp`.
+    pub at: Value,
+    /// To be added to it.
+    pub disp: i32,
 }
 
 impl Lower<'_> {
-    /// The guest address of an access.
-    pub fn virtual_address(&mut self, op: &Op) -> Value {
-        let base = self.get(op.b);
-        if op.imm == 0 { base } else { self.b.ins().iadd_imm_s(base, op.imm) }
+    fn offset(&mut self, base: Value, by: i64) -> Value {
+        if by == 0 { base } else { self.b.ins().iadd_imm_s(base, by) }
     }
 
-    /// Whether a misaligned access must take the slow path.
+    /// Whether a misaligned access must not be done here.
     fn wants_aligned(&self, flags: MemFlags) -> bool {
         match flags.align_rule() {
             Align::Any => false,
@@ -51,110 +55,187 @@ impl Lower<'_> {
         }
     }
 
-    /// Looks `va` up in the load or store table and branches. Goes on nowhere.
-    pub fn check(&mut self, va: Value, flags: MemFlags, store: bool) -> Checked {
+    /// Finds the page of an access in the load or store table, or has it brought there; leaves the region where it cannot be.
+    /// Returns the page and what to add to its addresses.
+    fn look_up(&mut self, va: Value, flags: MemFlags, store: bool) -> [Value; 2] {
         let (table, mask) = if store { (fast(2), fast(3)) } else { (fast(0), fast(1)) };
-        let last = (1i64 << flags.size()) - 1;
-        // Each load stands right before what uses it, so that it becomes its operand.
+        let last = last_byte(flags);
         let index = self.b.ins().ushr_imm_s(va, 8);
         let mask = self.state_load(types::I64, mask);
         let index = self.b.ins().band(index, mask);
         let table = self.state_load(types::I64, table);
         let entry = self.b.ins().iadd(index, table);
-        let want = if self.wants_aligned(flags) {
+        let page = if self.wants_aligned(flags) {
             self.b.ins().band_imm_s(va, PAGE_MASK as i64 | last)
         } else {
-            let end = if last == 0 { va } else { self.b.ins().iadd_imm_s(va, last) };
+            let end = self.offset(va, last);
             self.b.ins().band_imm_s(end, PAGE_MASK as i64)
         };
         let tag = self.b.ins().load(types::I64, TRUSTED, entry, 0);
-        let same = self.b.ins().icmp(IntCC::Equal, want, tag);
-        let (hit, miss) = (self.b.create_block(), self.b.create_block());
+        let addend = self.b.ins().load(types::I64, TRUSTED, entry, 8);
+        let other = self.b.ins().icmp(IntCC::NotEqual, page, tag);
+        let [on, miss] = [(); 2].map(|()| self.b.create_block());
+        let found = self.b.append_block_param(on, types::I64);
         self.b.set_cold_block(miss);
-        self.b.ins().brif(same, hit, &[], miss, &[]);
-        Checked { entry, hit, miss }
+        // The rarer way first: Cranelift then puts it, and all that only it leads to, behind the rest, out of loops, where what
+        // it needs in registers weighs least.
+        self.b.ins().brif(other, miss, &[], on, &[BlockArg::Value(addend)]);
+
+        self.go_on_in(miss);
+        self.fill(va, flags, store, on);
+        self.go_on_in(on);
+        [page, found]
     }
 
-    /// The host address of a hit.
-    pub fn host_address(&mut self, va: Value, entry: Value) -> Value {
-        let addend = self.b.ins().load(types::I64, TRUSTED, entry, 8);
-        self.b.ins().iadd(addend, va)
+    /// Has the page of an access brought into the TLB, from a cold block, and goes to `on` with what to add to its addresses; or
+    /// out.
+    fn fill(&mut self, va: Value, flags: MemFlags, store: bool, on: ir::Block) {
+        let thunk = if store { disp!(thunks.page_store) } else { disp!(thunks.page_load) };
+        let thunk = self.state_load(types::I64, thunk);
+        let flags = self.number(flags.0.into());
+        self.b.ins().call_indirect(self.names.fill, thunk, &[va, flags]);
+        let addend = self.state_load(types::I64, disp!(value));
+        let none = self.b.ins().icmp_imm_s(IntCC::Equal, addend, NO_PAGE as i64);
+        let way = self.way_out();
+        self.b.ins().brif(none, way.block, &way.args, on, &[BlockArg::Value(addend)]);
+        self.finish_way(way);
+    }
+
+    /// Makes the check of an access at `base + imm`, and goes on where it hits.
+    pub fn reach(&mut self, base: Value, imm: i64, flags: MemFlags, store: bool, mode: Mode) -> Reached {
+        if let Mode::Try(slot) = mode {
+            return self.reach_by_slot(base, imm, flags, store, self.slots[slot]);
+        }
+        let va = self.offset(base, imm);
+        let found = self.look_up(va, flags, store);
+        if let Mode::Keep(slot) = mode {
+            self.keep_page(self.slots[slot], found);
+        }
+        Reached { at: self.b.ins().iadd(found[1], va), disp: 0 }
+    }
+
+    fn keep_page(&mut self, slot: [Variable; 2], found: [Value; 2]) {
+        self.b.def_var(slot[0], found[0]);
+        self.b.def_var(slot[1], found[1]);
+    }
+
+    /// As [`Lower::reach`], by the page in a slot; by a cold look-up if it is another. A misaligned access is another page's.
+    fn reach_by_slot(
+        &mut self,
+        base: Value,
+        imm: i64,
+        flags: MemFlags,
+        store: bool,
+        slot: [Variable; 2],
+    ) -> Reached {
+        let va = self.offset(base, imm);
+        let want = self.b.ins().band_imm_s(va, PAGE_MASK as i64 | last_byte(flags));
+        let held = self.b.use_var(slot[0]);
+        let other = self.b.ins().icmp(IntCC::NotEqual, want, held);
+        let (hit, look) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(look);
+        self.b.ins().brif(other, look, &[], hit, &[]);
+
+        self.go_on_in(look);
+        // Computed again, so that it takes no register on the hot path.
+        let va = self.offset(base, imm);
+        let on = self.b.create_block();
+        let addend = self.b.append_block_param(on, types::I64);
+        self.b.set_cold_block(on);
+        self.fill(va, flags, store, on);
+        self.go_on_in(on);
+        let page = self.b.ins().band_imm_s(va, PAGE_MASK as i64);
+        self.keep_page(slot, [page, addend]);
+        self.b.ins().jump(hit, &[]);
+
+        self.go_on_in(hit);
+        let add = self.b.use_var(slot[1]);
+        let (at, disp) = match i32::try_from(imm) {
+            Ok(disp) => (base, disp),
+            Err(_) => (self.offset(base, imm), 0),
+        };
+        Reached { at: self.b.ins().iadd(at, add), disp }
+    }
+
+    /// No slot holds a page.
+    pub fn empty_slots(&mut self) {
+        for [page, add] in self.slots.clone() {
+            // No page address has these low bits.
+            let (none, zero) = (self.number(-1), self.number(0));
+            self.b.def_var(page, none);
+            self.b.def_var(add, zero);
+        }
+    }
+
+    fn mode(&self) -> Mode {
+        self.pages.mode(self.at.block, self.at.op)
     }
 
     /// Lowers a load.
     pub fn load(&mut self, op: &Op) {
-        let flags = MemFlags(op.aux);
-        let va = self.virtual_address(op);
-        let checked = self.check(va, flags, false);
-        let done = self.b.create_block();
-        let result = self.b.append_block_param(done, types::I64);
-
-        self.go_on_in(checked.hit);
-        let at = self.host_address(va, checked.entry);
-        let value = self.read(op.code, GUEST, at, 0);
-        self.b.ins().jump(done, &[BlockArg::Value(value)]);
-
-        self.go_on_in(checked.miss);
-        self.slow_load(va, flags);
-        let state = self.state();
-        let value = self.read(op.code, TRUSTED, state, disp!(value));
-        self.b.ins().jump(done, &[BlockArg::Value(value)]);
-
-        self.go_on_in(done);
+        let base = self.get(op.b);
+        let reached = self.reach(base, op.imm, MemFlags(op.aux), false, self.mode());
+        let (at, disp) = (reached.at, reached.disp);
+        if op.code == Opcode::Load64 && self.values.floats.is_double(op.a) {
+            let value = self.b.ins().load(types::F64, GUEST, at, disp);
+            return self.set_double(op.a, value);
+        }
+        if op.code == Opcode::LoadBox32 && self.has_single(op.a) {
+            let value = self.b.ins().load(types::F32, GUEST, at, disp);
+            return self.set_single(op.a, value);
+        }
+        let value = self.read(op.code, at, disp);
         if matches!(
             op.code,
             Opcode::LoadS8 | Opcode::LoadS16 | Opcode::LoadS32 | Opcode::LoadU8 | Opcode::LoadU16
         ) {
-            self.is_signed(result);
+            self.is_signed(value);
         }
-        self.set(op.a, result);
+        if op.code == Opcode::LoadBox32 {
+            self.is_boxed(value);
+        }
+        self.set(op.a, value);
     }
 
     /// Reads memory as a load op does.
-    fn read(&mut self, code: Opcode, flags: MemFlagsData, at: Value, disp: i32) -> Value {
+    fn read(&mut self, code: Opcode, at: Value, disp: i32) -> Value {
         let i = self.b.ins();
         match code {
-            Opcode::LoadS8 => i.sload8(types::I64, flags, at, disp),
-            Opcode::LoadS16 => i.sload16(types::I64, flags, at, disp),
-            Opcode::LoadS32 => i.sload32(flags, at, disp),
-            Opcode::LoadU8 => i.uload8(types::I64, flags, at, disp),
-            Opcode::LoadU16 => i.uload16(types::I64, flags, at, disp),
-            Opcode::LoadU32 => i.uload32(flags, at, disp),
+            Opcode::LoadS8 => i.sload8(types::I64, GUEST, at, disp),
+            Opcode::LoadS16 => i.sload16(types::I64, GUEST, at, disp),
+            Opcode::LoadS32 => i.sload32(GUEST, at, disp),
+            Opcode::LoadU8 => i.uload8(types::I64, GUEST, at, disp),
+            Opcode::LoadU16 => i.uload16(types::I64, GUEST, at, disp),
+            Opcode::LoadU32 => i.uload32(GUEST, at, disp),
             Opcode::LoadBox16 => {
-                let value = i.uload16(types::I64, flags, at, disp);
+                let value = i.uload16(types::I64, GUEST, at, disp);
                 self.b.ins().bor_imm_s(value, !0xffff)
             }
             Opcode::LoadBox32 => {
-                let value = i.uload32(flags, at, disp);
+                let value = i.uload32(GUEST, at, disp);
                 self.b.ins().bor_imm_s(value, !0xffff_ffff)
             }
-            _ => i.load(types::I64, flags, at, disp),
+            _ => i.load(types::I64, GUEST, at, disp),
         }
     }
 
     /// Lowers a store.
     pub fn store(&mut self, op: &Op) {
         let flags = MemFlags(op.aux);
-        let va = self.virtual_address(op);
-        let value = self.get(op.c);
-        let checked = self.check(va, flags, true);
-        let done = self.b.create_block();
-
-        self.go_on_in(checked.hit);
-        let at = self.host_address(va, checked.entry);
-        let i = self.b.ins();
+        let base = self.get(op.b);
+        let double = op.code == Opcode::Store64 && self.values.floats.is_double(op.c);
+        let value = if double { self.raw(op.c) } else { self.get(op.c) };
+        let single = if op.code == Opcode::Store32 { self.known_single(value) } else { None };
+        let reached = self.reach(base, op.imm, flags, true, self.mode());
+        let (at, disp, i) = (reached.at, reached.disp, self.b.ins());
         match op.code {
-            Opcode::Store8 => i.istore8(GUEST, value, at, 0),
-            Opcode::Store16 => i.istore16(GUEST, value, at, 0),
-            Opcode::Store32 => i.istore32(GUEST, value, at, 0),
-            _ => i.store(GUEST, value, at, 0),
+            Opcode::Store8 => i.istore8(GUEST, value, at, disp),
+            Opcode::Store16 => i.istore16(GUEST, value, at, disp),
+            Opcode::Store32 => match single {
+                Some(single) => i.store(GUEST, single, at, disp),
+                None => i.istore32(GUEST, value, at, disp),
+            },
+            _ => i.store(GUEST, value, at, disp),
         };
-        self.b.ins().jump(done, &[]);
-
-        self.go_on_in(checked.miss);
-        self.slow_store(va, flags, value);
-        self.b.ins().jump(done, &[]);
-
-        self.go_on_in(done);
     }
 }

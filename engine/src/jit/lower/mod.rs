@@ -16,8 +16,11 @@ mod flow;
 mod integer;
 mod kind;
 mod live;
+mod loops;
 mod memory;
 mod names;
+mod out;
+mod pages;
 mod slow;
 mod values;
 
@@ -27,7 +30,9 @@ mod tests;
 use super::region::{Region, RegionBlock};
 use crate::ir::Op;
 use crate::ir::regset::RegSet;
-use cranelift_codegen::ir::{self, AbiParam, InstBuilder, Signature, Value, types};
+use cranelift_codegen::ir::{
+    self, AbiParam, InstBuilder, Signature, StackSlot, StackSlotData, StackSlotKind, Value, types,
+};
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use flow::Flow;
@@ -35,6 +40,8 @@ use kind::{Kind, kind};
 use live::Live;
 use names::Names;
 pub use names::{POOL, RECORD};
+use out::Ways;
+use pages::Pages;
 use values::Values;
 
 /// What the function refers to, beside its code.
@@ -85,9 +92,12 @@ struct Lower<'a> {
     region: &'a Region,
     flow: Flow,
     live: Live,
+    pages: Pages,
+    /// By slot of `pages`: the page that it holds, and what to add to addresses in it.
+    slots: Vec<[Variable; 2]>,
     names: Names,
-    /// Guest pc of the region's entry.
-    pc: Value,
+    /// Where the guest pc of the region's entry is kept: it is needed seldom, and the allocator would give it a register.
+    pc: StackSlot,
     budget: Variable,
     /// What it is at the entry.
     entry_budget: Value,
@@ -97,6 +107,7 @@ struct Lower<'a> {
     edges: Vec<u32>,
     values: Values,
     dirty: RegSet,
+    ways: Ways,
     at: Place,
     out: Lowered,
 }
@@ -111,11 +122,15 @@ impl<'a> Lower<'a> {
         let variable = b.declare_var(types::I64);
         let lowered = b.ins().iadd_imm_s(budget, -flow.lower_by[0]);
         b.def_var(variable, lowered);
+        let slot = b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, 8, 3));
+        b.ins().stack_store(types::I64, pc, slot, 0);
         let names = Names::new(&mut b);
+        let pages = Pages::new(region, &flow);
+        let slots = (0..pages.slots).map(|_| [(); 2].map(|()| b.declare_var(types::I64))).collect();
         Lower {
             blocks: region.blocks.iter().map(|_| b.create_block()).collect(),
             edges: flow.edges_in.clone(),
-            values: Values::new(region.rules.zero),
+            values: Values::new(region.rules.zero, float::Floats::of(region)),
             dirty: RegSet::default(),
             at: Place::default(),
             out: Lowered::default(),
@@ -125,8 +140,11 @@ impl<'a> Lower<'a> {
             region,
             flow,
             live,
+            slots,
+            pages,
             names,
-            pc,
+            pc: slot,
+            ways: Ways::default(),
         }
     }
 
@@ -135,10 +153,12 @@ impl<'a> Lower<'a> {
         for word in self.live.entry.iter() {
             self.read_again(word);
         }
+        self.empty_slots();
         self.b.ins().jump(self.blocks[0], &[]);
         for i in 0..self.flow.order.len() {
             self.block(self.flow.order[i]);
         }
+        self.finish_ways();
     }
 
     /// The block that is being lowered.
@@ -155,6 +175,7 @@ impl<'a> Lower<'a> {
         self.at = Place { block, ..Place::default() };
         self.dirty = self.live.dirty[block];
         self.values.start_block();
+        self.ways.start_block();
         if self.flow.header[block] {
             self.poll();
         }
@@ -164,7 +185,7 @@ impl<'a> Lower<'a> {
         }
         if !self.now().ops.last().is_some_and(Op::ends) {
             // Never, by the rules of blocks; Cranelift insists on a terminator.
-            self.dispatch(self.now().offset.into());
+            self.b.ins().trap(exit::NEVER);
         }
     }
 

@@ -19,10 +19,10 @@ pub struct Names {
     pool: UserExternalNameRef,
     /// Translations.
     pub translation: SigRef,
-    /// Slow paths that store nothing.
+    /// The thunk that runs ops.
     pub slow: SigRef,
-    /// Slow paths that store a value.
-    pub slow_store: SigRef,
+    /// The thunks that fill the TLB.
+    pub fill: SigRef,
 }
 
 impl Names {
@@ -41,7 +41,7 @@ impl Names {
             pool,
             translation: b.import_signature(signature()),
             slow: b.import_signature(slow(3)),
-            slow_store: b.import_signature(slow(4)),
+            fill: b.import_signature(slow(2)),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Slow paths: everything dirty into the state, then a call of a thunk that preserves every register.
+//! Slow paths: calls of thunks that preserve every register.
 //!
 //! Counts. The budget that is stored is what is left after the current guest instruction, and the meta word says that one
 //! instruction is charged and has not retired: the current one.
@@ -6,7 +6,6 @@
 use super::live::Step;
 use super::{Lower, Place};
 use crate::disp;
-use crate::ir::op::MemFlags;
 use crate::ir::regset::RegSet;
 use crate::ir::{CallSite, Op, Opcode};
 use crate::jit::abi::{meta, reg_disp};
@@ -16,7 +15,7 @@ impl Lower<'_> {
     /// Stores words to the state.
     pub fn flush(&mut self, words: RegSet) {
         for word in words.iter() {
-            let value = self.get(word);
+            let value = self.raw(word);
             self.state_store(value, reg_disp(word));
         }
     }
@@ -28,39 +27,14 @@ impl Lower<'_> {
         if lower_by == 0 { variable } else { self.b.ins().iadd_imm_s(variable, lower_by) }
     }
 
-    /// What every slow path begins with; returns the meta word and the address of the instruction.
-    fn prepare(&mut self, flags: u32) -> [Value; 2] {
-        self.flush(self.dirty);
-        self.place(flags)
-    }
-
-    fn place(&mut self, flags: u32) -> [Value; 2] {
+    /// Says where we are; the meta word and the address of the instruction.
+    fn place(&mut self) -> [Value; 2] {
         let Place { insn, .. } = self.at;
         let budget = self.budget_after(insn + 1);
         self.state_store(budget, disp!(budget));
         let (offset, len) = self.now().insn(insn);
-        let meta = self.number(meta(flags, 1, len) as i64);
+        let meta = self.number(meta(0, 1, len) as i64);
         [meta, self.address(offset)]
-    }
-
-    /// Calls a load's slow path, from a cold block.
-    pub fn slow_load(&mut self, va: Value, flags: MemFlags) {
-        let [meta, pc] = self.prepare(flags.0);
-        let thunk = self.state_load(types::I64, disp!(thunks.load_all));
-        self.b.ins().call_indirect(self.names.slow, thunk, &[va, meta, pc]);
-    }
-
-    /// Calls a store's slow path, from a cold block.
-    pub fn slow_store(&mut self, va: Value, flags: MemFlags, value: Value) {
-        let [meta, pc] = self.prepare(flags.0);
-        let thunk = self.state_load(types::I64, disp!(thunks.store_all));
-        self.b.ins().call_indirect(self.names.slow_store, thunk, &[va, meta, pc, value]);
-    }
-
-    /// Has the op run by the interpreter's meaning, from a cold block.
-    pub fn slow_op(&mut self, op: &Op) {
-        let args = self.prepare(0);
-        self.call_op(op, args);
     }
 
     fn call_op(&mut self, op: &Op, [meta, pc]: [Value; 2]) {
@@ -91,8 +65,11 @@ impl Lower<'_> {
             None => self.dirty,
             Some(words) => words.common(&self.dirty),
         });
-        let args = self.place(0);
+        let args = self.place();
         self.call_op(op, args);
+        if op.code == Opcode::Call {
+            self.empty_slots();
+        }
         if op.dest().is_some_and(|a| !self.live.guest.contains(a)) {
             self.forget_temp(op.a);
         }

@@ -58,26 +58,35 @@ fn one_run(pair: &mut Pair, subject: &Subject, loaded: &Loaded) -> u64 {
     // Through the jump cache some exits come back to the entry.
     pair.remember(subject.entry(), loaded.record());
     let exit = pair.enter(loaded);
+    let (left, attention) = (pair.fast.budget, pair.fast.hart.lines.has_attention());
+    let at = pair.fast.pc.wrapping_sub(subject.entry()) as i64;
+    let here = subject.region.blocks.iter().any(|b| b.offset as i64 == at);
+    let enough = left >= subject.region.insns() as i64 && !attention;
+    // Leaves for an access are in front of one, and polls only where need be.
+    let access = exit.kind() == Exit::POLL && (enough || !here);
+    if access {
+        assert!(subject.accesses_at(at), "an access at {at}");
+        pair.run_rest(subject);
+    }
     pair.catch_up(subject);
     pair.check();
     let fast = &pair.fast;
-    let at = fast.pc.wrapping_sub(subject.entry()) as i64;
-    let here = subject.region.blocks.iter().any(|b| b.offset as i64 == at);
     let in_page = fast.pc & !0xfff == CODE;
+    let ran = (start - fast.budget) as u64;
+    if !access {
+        let raised = u64::from(fast.retired_base != 0);
+        assert_eq!(fast.tier2_insns, ran - raised, "retired by tier 2");
+    }
     match exit.kind() {
         Exit::LINK => {
             assert!(loaded.slot(exit.address()).is_some(), "a slot");
             assert!(in_page && !here, "links leave the region and stay in the page");
         }
-        Exit::POLL => {
-            let enough = fast.budget >= subject.region.insns() as i64;
-            assert!(here && (!enough || fast.hart.lines.has_attention()), "polls only where need be");
-        }
         Exit::LOOKUP => assert!(fast.pc != subject.entry() || fast.tag == 0, "the entry is known"),
-        Exit::DISPATCH | Exit::FLOW => {}
+        Exit::POLL | Exit::DISPATCH | Exit::FLOW => {}
         kind => panic!("exit {kind}"),
     }
-    (start - fast.budget) as u64
+    ran
 }
 
 const ALL: Mix = Mix { blocks: 8, ops: 24, floats: true, wild: true };

@@ -1,6 +1,7 @@
 //! Words of the register file as values, and what is known of values inside a block.
 
 use super::Lower;
+use super::float::Floats;
 use crate::ir::op::{Op, Reg, SINK};
 use crate::jit::abi::reg_disp;
 use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, Type, Value, types};
@@ -21,14 +22,17 @@ pub struct Values {
     narrow: FxHashMap<Value, Value>,
     /// Values that are their low word sign-extended.
     signed: FxHashSet<Value>,
+    /// What is known of floats.
+    pub floats: Floats,
     /// The state pointer as a value of this block.
     state: Option<(ir::Block, Value)>,
 }
 
 impl Values {
-    pub fn new(zero: Option<Reg>) -> Values {
+    pub fn new(zero: Option<Reg>, floats: Floats) -> Values {
         Values {
             zero,
+            floats,
             variables: [None; 256],
             temps: [None; 256],
             narrow: FxHashMap::default(),
@@ -42,6 +46,7 @@ impl Values {
         self.temps = [None; 256];
         self.narrow.clear();
         self.signed.clear();
+        self.floats.start_block();
         self.state = None;
     }
 }
@@ -72,9 +77,11 @@ impl Lower<'_> {
         self.b.ins().store(TRUSTED, value, state, disp);
     }
 
-    fn variable(&mut self, reg: Reg) -> Variable {
+    /// The variable of a guest word, whose type is [`Floats::type_of`].
+    pub fn variable(&mut self, reg: Reg) -> Variable {
+        let ty = self.values.floats.type_of(reg);
         let slot = &mut self.values.variables[usize::from(reg)];
-        *slot.get_or_insert_with(|| self.b.declare_var(types::I64))
+        *slot.get_or_insert_with(|| self.b.declare_var(ty))
     }
 
     /// The value of a word.
@@ -83,8 +90,8 @@ impl Lower<'_> {
             return self.number(0);
         }
         if self.live.guest.contains(reg) {
-            let variable = self.variable(reg);
-            return self.b.use_var(variable);
+            let value = self.raw(reg);
+            return self.as_bits(value);
         }
         match self.values.temps[usize::from(reg)] {
             Some(value) => value,
@@ -104,16 +111,28 @@ impl Lower<'_> {
         }
         if self.live.guest.contains(reg) {
             let variable = self.variable(reg);
+            self.follow(reg, value);
+            let value = if self.values.floats.is_double(reg) { self.as_double(value) } else { value };
+            self.ways.written(reg);
             self.b.def_var(variable, value);
         } else {
             self.values.temps[usize::from(reg)] = Some(value);
         }
     }
 
+    /// The value of a guest word as its variable has it.
+    pub fn raw(&mut self, reg: Reg) -> Value {
+        let variable = self.variable(reg);
+        self.b.use_var(variable)
+    }
+
     /// Reads a guest word from the state.
     pub fn read_again(&mut self, reg: Reg) {
-        let value = self.state_load(types::I64, reg_disp(reg));
-        self.set(reg, value);
+        let variable = self.variable(reg);
+        let value = self.state_load(self.values.floats.type_of(reg), reg_disp(reg));
+        self.ways.written(reg);
+        self.b.def_var(variable, value);
+        self.follow(reg, value);
     }
 
     /// The state has a newer value of this temporary.
@@ -164,6 +183,11 @@ impl Lower<'_> {
         value
     }
 
+    /// Says that `low` is the low word of `value`.
+    pub fn is_low(&mut self, value: Value, low: Value) {
+        self.values.narrow.insert(value, low);
+    }
+
     /// Says that `value` is its low word, sign-extended.
     pub fn is_signed(&mut self, value: Value) {
         self.values.signed.insert(value);
@@ -176,8 +200,10 @@ impl Lower<'_> {
 
     /// Lowers an op that reads and writes words only.
     pub fn value(&mut self, op: &Op) {
-        let value =
-            if op.code.shape() == crate::ir::op::Shape::Float { self.float(op) } else { self.integer(op) };
+        if op.code.shape() == crate::ir::op::Shape::Float {
+            return self.float(op);
+        }
+        let value = self.integer(op);
         self.set(op.a, value);
     }
 }

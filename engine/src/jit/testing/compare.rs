@@ -11,6 +11,8 @@ use crate::guest::riscv::testing::{RAM, RAM_LEN, hart_of};
 use crate::guest::riscv::{F0, Riscv, TEMPS};
 use crate::host;
 use crate::interp::{self, Leave};
+use crate::ir::op::{Effects, Shape};
+use crate::ir::{Block, Boundary, CallSite, Op, Opcode};
 use crate::jit::abi::Exit;
 use crate::jit::region::{GuestRules, Region, RegionBlock};
 use std::collections::HashMap;
@@ -50,6 +52,15 @@ impl Subject {
         Subject { region, codes: codes.collect() }
     }
 
+    /// Whether an instruction at `offset` from the entry accesses memory.
+    pub fn accesses_at(&self, offset: i64) -> bool {
+        let touches = |op: &Op| op.code.effects().has(Effects::FAULT) && op.code.shape() != Shape::Call;
+        self.region.blocks.iter().any(|b| {
+            let ops = b.ops.iter().enumerate().filter(|(_, op)| touches(op));
+            ops.map(|(i, _)| b.insn(b.insn_of(i)).0).any(|at| at == offset)
+        })
+    }
+
     /// Guest address of the entry.
     pub fn entry(&self) -> u64 {
         CODE + self.region.page_offset as u64
@@ -60,8 +71,8 @@ impl Pair {
     /// Two harts of `model`.
     pub fn new(model: Model) -> Pair {
         let mut fast = hart_of(model.clone());
-        let mut jumps =
-            vec![JumpEntry { pc: 0, tag: 0, record: 0, local: 0 }; crate::cache::jump::ENTRIES].into_boxed_slice();
+        let mut jumps = vec![JumpEntry { pc: 0, tag: 0, record: 0, local: 0 }; crate::cache::jump::ENTRIES]
+            .into_boxed_slice();
         fast.core.jumps = jumps.as_mut_ptr();
         Pair { fast, slow: hart_of(model), jumps }
     }
@@ -84,7 +95,8 @@ impl Pair {
             regs[POINTERS[0] as usize] = RAM + RAM_LEN - 8 - r.below(0x100);
         }
         regs[1] = pc;
-        let rm = r.below(5) as u8;
+        // Dynamic rounding to max magnitude is lifted as a static mode.
+        let rm = r.below(4) as u8;
         let flush = r.one_in(3);
         let attention = r.one_in(10);
         for cpu in [&mut self.fast, &mut self.slow] {
@@ -100,12 +112,13 @@ impl Pair {
                 cpu.tlb.flush_all();
             }
             cpu.select_address_space();
-            cpu.refresh_tag();
             cpu.pc = pc;
             (cpu.slice, cpu.budget, cpu.retired_base, cpu.unretired) = (budget, budget, 0, 0);
-            cpu.reservation = None;
+            cpu.set_reservation(None);
             cpu.fenv = Default::default();
             cpu.fenv.rm = rm;
+            cpu.refresh_tag();
+            cpu.tier2_insns = 0;
             let fcr = host::fcr(rm);
             cpu.core.guest_fcr = fcr;
             if attention {
@@ -131,6 +144,16 @@ impl Pair {
         exit
     }
 
+    /// Where compiled code left an access to the interpreter: runs the rest of the block on the compiled side.
+    pub fn run_rest(&mut self, subject: &Subject) {
+        let pc = self.fast.pc;
+        let starts = |e: &(&u64, &Code)| *e.0 <= pc && pc < e.0 + e.1.bytes as u64;
+        let Some((&at, code)) = subject.codes.iter().find(starts) else { return };
+        let Some(rest) = rest_of(code, (pc - at) as u16) else { return };
+        self.fast.budget -= rest.insns as i64;
+        interp::run(&mut self.fast, &rest, pc);
+    }
+
     /// Runs the interpreted side until as much budget is used as on the other.
     pub fn catch_up(&mut self, subject: &Subject) {
         while self.slow.budget > self.fast.budget {
@@ -152,7 +175,7 @@ impl Pair {
             assert_eq!(a.regs[i], b.regs[i], "word {i}");
         }
         assert_eq!(a.ext, b.ext);
-        assert_eq!(a.reservation, b.reservation);
+        assert_eq!(a.reservation(), b.reservation());
         assert_eq!((a.retired_base, a.instret()), (b.retired_base, b.instret()));
         assert_eq!(a.fenv, b.fenv);
         let read = |cpu: &Cpu<Riscv>, at, len| {
@@ -165,4 +188,31 @@ impl Pair {
         let last = RAM + RAM_LEN - 0x1000;
         assert!(read(a, last, 0x1000) == read(b, last, 0x1000), "last page");
     }
+}
+
+/// The block that begins with the instruction at `offset` of `code`.
+fn rest_of(code: &Code, offset: u16) -> Option<Code> {
+    let first = code.bounds.iter().position(|b| b.offset == offset)?;
+    let op = code.bounds[first].op;
+    let mut ops = code.ops[op.into()..].to_vec();
+    for op in &mut ops {
+        match op.code.shape() {
+            Shape::Branch | Shape::Jump => {
+                op.imm -= i64::from(offset);
+                op.aux -= u32::from(offset);
+            }
+            Shape::JumpReg => op.aux -= u32::from(offset),
+            Shape::Exit => op.imm -= i64::from(offset),
+            Shape::Call => {
+                let site = CallSite(op.aux);
+                op.aux = CallSite::new(site.id(), site.insn() - first as u16).0;
+            }
+            Shape::Ri if op.code == Opcode::AddPc => op.imm -= i64::from(offset),
+            _ => {}
+        }
+    }
+    let moved = |b: &Boundary| Boundary { op: b.op - op, offset: b.offset - offset, ..*b };
+    let bounds = code.bounds[first..].iter().map(moved).collect();
+    let block = Block { ops, bounds, bytes: code.bytes - u32::from(offset) };
+    Some(Code::new(block, code.pa + u64::from(offset), None, code.key))
 }

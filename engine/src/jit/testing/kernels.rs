@@ -16,6 +16,7 @@ use crate::guest::{Guest, LiftInput};
 use crate::host;
 use crate::interp::{self, Leave};
 use crate::ir::opt::{Optimiser, Rules};
+use crate::jit::abi::Exit;
 use crate::jit::region::{BlockProfile, GuestRules, Limits, form};
 use crate::jit::tier2::Tier2;
 use std::collections::HashMap;
@@ -80,6 +81,8 @@ pub struct Runner {
     regions: Vec<Loaded>,
     _jumps: Box<[JumpEntry]>,
     optimiser: Optimiser,
+    /// Compiled code has left the next block to the interpreter.
+    interpret: bool,
     /// Guest instructions in regions, and what compiling took.
     pub compiled: u64,
     /// Host bytes of regions.
@@ -106,6 +109,7 @@ impl Runner {
             blocks: HashMap::new(),
             regions: Vec::new(),
             optimiser: Optimiser::new(),
+            interpret: false,
             compiled: 0,
             bytes: 0,
             nanos: 0,
@@ -170,15 +174,19 @@ impl Runner {
             self.blocks.insert(pc, Seen { code, runs: 0, taken: 0, region: None });
         }
         let seen = self.blocks.get_mut(&pc).expect("lifted");
-        if let Some(region) = seen.region {
+        if let Some(region) = seen.region
+            && !std::mem::take(&mut self.interpret)
+        {
             self.entries += 1;
             self.cpu.refresh_tag();
             // SAFETY: a live hart, and an entry that the compiler made, in memory that `regions` keeps.
-            unsafe { host::enter(&mut self.cpu.core, self.regions[region].entry()) };
+            let exit = unsafe { host::enter(&mut self.cpu.core, self.regions[region].entry()) };
+            self.interpret = exit.kind() == Exit::POLL;
             return;
         }
         seen.runs += 1;
         let code = seen.code.clone();
+        self.interpret = false;
         if seen.runs == 64 && self.tier2.is_some() {
             return self.compile(pc);
         }

@@ -161,6 +161,8 @@ impl Maker<'_> {
     }
 
     fn insn(&mut self) {
+        // Between instructions all is in guest registers.
+        self.temps.clear();
         let len = self.r.pick(&[2, 4]);
         self.block.bounds.push(Boundary {
             op: self.block.ops.len() as u16,
@@ -198,10 +200,12 @@ impl Maker<'_> {
     }
 
     fn body(&mut self) {
-        if self.block.bounds.is_empty() || !self.r.one_in(4) {
+        let what = self.r.below(20);
+        // What may raise an exception comes before all that its instruction writes: the instruction can be begun again.
+        if self.block.bounds.is_empty() || matches!(what, 9..=17) || !self.r.one_in(4) {
             self.insn();
         }
-        match self.r.below(20) {
+        match what {
             0..9 => self.pure(),
             9..16 => self.memory(),
             16 => {

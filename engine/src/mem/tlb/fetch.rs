@@ -1,4 +1,4 @@
-//! The fetch table of a set, and the generation of the look-ups that were made through it.
+//! The fetch table of a set, and what the code look-ups made through it rest on.
 //!
 //! The problem: a hart's jump cache answers by guest address without asking the TLB, so it must be void as soon as a
 //! translation that it may rest on is dropped; but a guest fences one data page after the other, and code look-ups are what a
@@ -6,17 +6,17 @@
 //! the table, and has not left it under this generation, stands behind no answer: dropping it moves nothing. Pages that
 //! left the table for another one are remembered in a filter that may say yes too often, never no too often.
 
-use super::{EMPTY, Entry, NONE, slot};
+use super::size::Size;
+use super::table::Table;
 use crate::mem::{PAGE_MASK, PAGE_SHIFT};
 
-/// Entries of a fetch table.
-pub(super) const ENTRIES: usize = 256;
-
-/// Pages that were dropped from a table without telling anybody.
+/// Pages that left a table without telling anybody.
 #[derive(Default)]
 struct Lost {
     bits: [u64; 16],
     any: bool,
+    /// One of them belonged to a mapping larger than a page.
+    large: bool,
 }
 
 impl Lost {
@@ -25,10 +25,10 @@ impl Lost {
         (hash as usize >> 6, 1 << (hash & 63))
     }
 
-    fn add(&mut self, page: u64) {
+    fn add(&mut self, page: u64, size: Size) {
         let (word, bit) = Lost::bit(page);
         self.bits[word] |= bit;
-        self.any = true;
+        (self.any, self.large) = (true, self.large | size.is_large());
     }
 
     fn may_have(&self, page: u64) -> bool {
@@ -43,61 +43,68 @@ impl Lost {
     }
 }
 
-/// A fetch table. Methods that drop entries say whether look-ups may have rested on them.
+/// A fetch table. Methods that drop entries say whether look-ups may have rested on them: then all look-ups of the set are
+/// void.
 pub(super) struct Fetch {
-    entries: Box<[Entry; ENTRIES]>,
+    pub table: Table,
     lost: Lost,
-    /// Something was entered since the table was cleared.
-    used: bool,
 }
 
 impl Fetch {
     pub fn new() -> Fetch {
-        Fetch { entries: Box::new([NONE; ENTRIES]), lost: Lost::default(), used: false }
+        Fetch { table: Table::new(), lost: Lost::default() }
     }
 
     /// The physical address of `va`.
     #[inline]
     pub fn get(&self, va: u64) -> Option<u64> {
-        let e = &self.entries[slot(va, ENTRIES)];
-        (e.tag == va & PAGE_MASK).then(|| va.wrapping_add(e.addend))
+        self.table.get(va).map(|addend| va.wrapping_add(addend))
     }
 
     /// Enters the page of `va`.
-    pub fn put(&mut self, va: u64, pa: u64) {
-        let page = va & PAGE_MASK;
-        let entry = Entry { tag: page, addend: (pa & PAGE_MASK).wrapping_sub(page) };
-        let old = std::mem::replace(&mut self.entries[slot(va, ENTRIES)], entry);
-        if old.tag != EMPTY && old.tag != page {
-            self.lost.add(old.tag);
+    pub fn put(&mut self, va: u64, pa: u64, size: Size) {
+        let addend = (pa & PAGE_MASK).wrapping_sub(va & PAGE_MASK);
+        if let Some((page, size)) = self.table.put(va, addend, size) {
+            self.lost.add(page, size);
         }
-        self.used = true;
     }
 
-    /// Drops the page of `va`. True if look-ups may rest on it.
-    #[must_use]
-    pub fn drop_page(&mut self, va: u64) -> bool {
-        let page = va & PAGE_MASK;
-        let entry = &mut self.entries[slot(va, ENTRIES)];
-        let here = entry.tag == page;
-        if here {
-            *entry = NONE;
-        }
-        let moved = here || self.lost.may_have(page);
-        if moved {
+    fn void(&mut self, gone: bool) -> bool {
+        if gone {
             self.lost.clear();
         }
-        moved
+        gone
     }
 
-    /// Drops everything. True if look-ups may rest on some of it.
+    /// Drops the page of `va` unless it is global and `globals` is false.
+    #[must_use]
+    pub fn drop_page(&mut self, va: u64, globals: bool) -> bool {
+        let here = self.table.drop_page(va, globals);
+        self.void(here || self.lost.may_have(va & PAGE_MASK))
+    }
+
+    /// Drops what belongs to mappings that cover `va`, some of which may be large.
+    #[must_use]
+    pub fn drop_covering(&mut self, va: u64) -> bool {
+        let used = self.table.used();
+        self.table.drop_where(|e, size| size.covers(e.tag, va));
+        let gone = self.table.used() != used || self.lost.large || self.lost.may_have(va & PAGE_MASK);
+        self.void(gone)
+    }
+
+    /// Drops all but global mappings.
+    #[must_use]
+    pub fn drop_locals(&mut self) -> bool {
+        let gone = self.table.has_locals();
+        self.table.drop_locals();
+        self.void(gone)
+    }
+
+    /// Drops everything.
     #[must_use]
     pub fn clear(&mut self) -> bool {
-        self.lost.clear();
-        let used = std::mem::take(&mut self.used);
-        if used {
-            self.entries.fill(NONE);
-        }
-        used
+        let gone = !self.table.is_clear() || self.lost.any;
+        self.table.clear();
+        self.void(gone)
     }
 }

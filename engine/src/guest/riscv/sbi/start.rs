@@ -24,7 +24,7 @@ pub fn resume(cpu: &mut Cpu<Riscv>, pc: u64, args: [u64; 2]) {
     cpu.pc = pc;
     cpu.regs[A0] = args[0];
     cpu.regs[A0 + 1] = args[1];
-    cpu.reservation = None;
+    cpu.set_reservation(None);
     let s = &mut cpu.ext;
     s.mode = Mode::Supervisor;
     s.mstatus = MSTATUS_UXL_64 | MSTATUS_SXL_64 | MSTATUS_FS;

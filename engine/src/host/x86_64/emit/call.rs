@@ -25,12 +25,6 @@ impl Tier1 {
         self.cache.forget(op.a);
     }
 
-    /// AMO, LR, SC, CAS: the state must be whole where they fault.
-    pub(super) fn atomic(&mut self, op: &Op) {
-        self.flush();
-        self.by_interpreter(op);
-    }
-
     /// A float op. They work on the words in the state, and on copies of those in vector registers; an integer operand may
     /// be in a general one.
     pub(super) fn float(&mut self, op: &Op) {
@@ -80,7 +74,7 @@ impl Tier1 {
     }
 
     /// Calls the thunk for `op`.
-    fn call_op(&mut self, op: &Op) {
+    pub(super) fn call_op(&mut self, op: &Op) {
         x64!(self; lea rax, [rip + 0]);
         self.constants.push((self.buf.position() - 4, *op));
         self.describe(0);
@@ -88,12 +82,17 @@ impl Tier1 {
     }
 
     /// TSO keeps everything in order but a store before a load (unprivileged spec, appendix "RVWMO", table of mappings to
-    /// TSO). A locked operation on the stack orders those and costs less than `mfence`.
+    /// TSO).
     pub(super) fn fence(&mut self, op: &Op) {
         const WRITES: u32 = 0b0101 << 4;
         const READS: u32 = 0b1010;
         if op.aux & WRITES != 0 && op.aux & READS != 0 {
-            x64!(self; lock or DWORD [BYTE rsp - 8], BYTE 0);
+            self.full_fence();
         }
+    }
+
+    /// A locked operation on the stack orders stores before loads and costs less than `mfence`.
+    pub(super) fn full_fence(&mut self) {
+        x64!(self; lock or DWORD [BYTE rsp - 8], BYTE 0);
     }
 }

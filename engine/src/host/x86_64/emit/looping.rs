@@ -28,6 +28,7 @@ impl Tier1 {
         if !input.ops.iter().any(|op| op.code.shape() == Shape::Call) {
             self.pin_words(input);
         }
+        self.floats.enter_loop(&mut self.buf, input.ops);
         let again = self.buf.label();
         self.block.again = Some(again);
         x64!(self; =>again);
@@ -101,6 +102,7 @@ impl Tier1 {
                 self.buf.load_word(h, word);
             }
         }
+        self.floats.go_back(&mut self.buf);
         self.count_taken();
         self.head_again(again);
     }

@@ -34,7 +34,7 @@ impl Tier1 {
         let slow = self.buf.label();
         self.address(b, op.imm);
         if flags.mmu_index() == MMU_CURRENT {
-            self.look_up(flags, fast(0), fast(1), slow);
+            self.look_up_load(flags, slow);
             match double {
                 Some(x) => x64!(self; movsd Rx(x), [rax + rdx]),
                 None => self.read_host(op.code, d),
@@ -93,7 +93,7 @@ impl Tier1 {
         let slow = self.buf.label();
         self.address(b, op.imm);
         if flags.mmu_index() == MMU_CURRENT {
-            self.look_up(flags, fast(2), fast(3), slow);
+            self.look_up_store(flags, slow);
             let value = x.map_or_else(|| self.value(c, RCX), Value::Vector);
             self.write_host(flags.size(), value);
         } else {
@@ -131,6 +131,16 @@ impl Tier1 {
                 }
             }
         }
+    }
+
+    /// [`Tier1::look_up`] in the load table.
+    pub(super) fn look_up_load(&mut self, flags: MemFlags, slow: DynamicLabel) {
+        self.look_up(flags, fast(0), fast(1), slow);
+    }
+
+    /// [`Tier1::look_up`] in the store table.
+    pub(super) fn look_up_store(&mut self, flags: MemFlags, slow: DynamicLabel) {
+        self.look_up(flags, fast(2), fast(3), slow);
     }
 
     /// Finds the host address of the access at rax: it is rax + rdx. Goes to `slow` with rax as it was if the TLB has

@@ -9,7 +9,6 @@
 //! hold guest words, the vector registers those that [`super::fp`] works on.
 
 #![allow(clippy::useless_conversion, reason = "dynasm converts register numbers, which are bytes already")]
-#![allow(clippy::useless_conversion, reason = "dynasm converts register numbers, which are bytes already")]
 
 use super::asm::{Alu, Cond, Host, RAX, RCX, RDI, RDX, RSI};
 use super::buffer::{Buffer, Unfinished};
@@ -25,6 +24,7 @@ use cache::{Cache, Taken, bits};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi};
 use uses::{NEVER, Next, OpUses, Uses};
 
+mod atomic;
 mod bitops;
 mod cache;
 mod call;
@@ -69,6 +69,7 @@ struct Frame {
     traps_misaligned: bool,
     profile: bool,
     zero: Option<Reg>,
+    temps: Reg,
     /// Where a jump to the block's own start goes, with pinned words in their registers.
     again: Option<DynamicLabel>,
 }
@@ -153,6 +154,7 @@ impl Tier1 {
             traps_misaligned: input.traps_misaligned,
             profile: input.profile,
             zero: input.zero,
+            temps: input.temps,
             again: None,
         };
     }

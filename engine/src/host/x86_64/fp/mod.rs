@@ -32,10 +32,11 @@ mod words;
 
 use super::buffer::Buffer;
 use super::features::Features;
-use crate::ir::op::{Fmt, FpFlags, Op, Opcode, RM_DYNAMIC, Reg};
+use crate::ir::op::{Fmt, FpFlags, Op, Opcode, RM_DYNAMIC, Reg, Shape};
+use crate::ir::regset::RegSet;
 use crate::jit::abi::reg_disp;
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
-use words::Words;
+use words::{Operand, Words};
 
 /// One instruction of two, by the format of the op: for doubles, or for singles.
 macro_rules! sized {
@@ -106,9 +107,51 @@ impl Floats {
         self.words.write(asm, word, x, false);
     }
 
+    /// Before the label to which a loop of these ops jumps back: the words that come from the round before get registers for all
+    /// rounds.
+    pub fn enter_loop(&mut self, asm: &mut Buffer, ops: &[Op]) {
+        self.words.enter_loop(asm, &carried(ops));
+    }
+
+    /// At the end of a round, on the way back to that label.
+    pub fn go_back(&mut self, asm: &mut Buffer) {
+        self.words.go_back(asm);
+    }
+
     /// The vector register that holds a word.
     pub fn held(&mut self, word: Reg) -> Option<X> {
         self.words.held(word)
+    }
+}
+
+/// The words that float ops read before the block writes them.
+fn carried(ops: &[Op]) -> Vec<Operand> {
+    let (mut written, mut seen) = (RegSet::default(), Vec::new());
+    for op in ops {
+        if op.code.shape() == Shape::Float {
+            let single = source_format(op) == Some(Fmt::S);
+            let reads = source_format(op).is_some();
+            op.for_sources(|word| {
+                let operand = Operand { word, single };
+                if reads && !written.contains(word) && !seen.contains(&operand) {
+                    seen.push(operand);
+                }
+            });
+        }
+        op.dest().into_iter().for_each(|word| written.insert(word));
+    }
+    seen
+}
+
+/// In which format an op reads its operands, if they are floats.
+fn source_format(op: &Op) -> Option<Fmt> {
+    use Opcode::*;
+    let flags = FpFlags(op.aux);
+    match op.code {
+        FFromI32 | FFromU32 | FFromI64 | FFromU64 | FMoveF => None,
+        FMoveX if flags.fmt() != Fmt::D => None,
+        FCvt => Some(flags.source()).filter(|fmt| *fmt != Fmt::H),
+        _ => Some(flags.fmt()).filter(|fmt| *fmt != Fmt::H),
     }
 }
 

@@ -17,6 +17,18 @@ pub const CANONICAL_SINGLE: u64 = 0xffff_ffff_7fc0_0000;
 const FIRST: u8 = 4;
 const COUNT: u8 = 12;
 
+/// How many of them a loop may keep for its words: the others are enough for any op.
+const CARRIED: usize = 8;
+
+/// A word as an op reads it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Operand {
+    /// The word.
+    pub word: Reg,
+    /// As a boxed single, else as it is.
+    pub single: bool,
+}
+
 /// What a register holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Held {
@@ -27,6 +39,8 @@ enum Held {
     Single(Reg),
 }
 
+const NOTHING: [Held; COUNT as usize] = [Held::Nothing; COUNT as usize];
+
 /// The registers' contents.
 pub struct Words {
     held: [Held; COUNT as usize],
@@ -36,11 +50,13 @@ pub struct Words {
     pinned: u16,
     /// Words known to be boxed singles.
     boxed: [u64; 4],
+    /// Registers that hold what they held before the loop's first round whenever a round begins.
+    carried: [Held; COUNT as usize],
 }
 
 impl Default for Words {
     fn default() -> Words {
-        Words { held: [Held::Nothing; COUNT as usize], next: 0, pinned: 0, boxed: [0; 4] }
+        Words { held: NOTHING, next: 0, pinned: 0, boxed: [0; 4], carried: NOTHING }
     }
 }
 
@@ -68,7 +84,7 @@ impl Words {
 
     /// A register whose contents nobody needs. An op uses four at most.
     pub fn fresh(&mut self) -> u8 {
-        while self.pinned >> self.next & 1 != 0 {
+        while self.pinned >> self.next & 1 != 0 || self.carried[self.next as usize] != Held::Nothing {
             self.next = (self.next + 1) % COUNT;
         }
         let i = self.next;
@@ -150,7 +166,7 @@ impl Words {
     /// An op is emitted by other means.
     pub fn note(&mut self, op: &Op) {
         if op.code.effects().has(Effects::STATE) {
-            *self = Words::default();
+            (self.held, self.boxed) = (NOTHING, [0; 4]);
         } else if op.code.fields().writes_a {
             self.forget(op.a);
             let boxed = match op.code {
@@ -160,5 +176,35 @@ impl Words {
             };
             self.set_boxed(op.a, boxed && op.a != SINK);
         }
+    }
+
+    /// Before a loop: gives some words a register for all rounds.
+    pub fn enter_loop(&mut self, asm: &mut Buffer, words: &[Operand]) {
+        for operand in words.iter().take(CARRIED) {
+            self.unpin();
+            let x = self.get(asm, *operand);
+            let i = (x - FIRST) as usize;
+            self.carried[i] = self.held[i];
+        }
+    }
+
+    /// At the end of a round: brings the registers of [`Words::enter_loop`] up to date.
+    pub fn go_back(&mut self, asm: &mut Buffer) {
+        for i in 0..COUNT {
+            let operand = match self.carried[i as usize] {
+                Held::Nothing => continue,
+                Held::Word(word) => Operand { word, single: false },
+                Held::Single(word) => Operand { word, single: true },
+            };
+            self.unpin();
+            let x = self.get(asm, operand);
+            if x != i + FIRST {
+                dynasm!(asm ; .arch x64 ; movaps Rx(i + FIRST), Rx(x));
+            }
+        }
+    }
+
+    fn get(&mut self, asm: &mut Buffer, Operand { word, single }: Operand) -> u8 {
+        if single { self.read_single(asm, word) } else { self.read(asm, word) }
     }
 }

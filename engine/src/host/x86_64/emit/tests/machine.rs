@@ -103,7 +103,7 @@ impl Pair {
         for cpu in [&mut self.oracle, &mut self.tested] {
             assert!(cpu.shared.memory.load(RAM, memory));
             cpu.regs[..64].copy_from_slice(regs);
-            cpu.reservation = None;
+            cpu.set_reservation(None);
             cpu.fenv = crate::exec::cpu::FloatEnv { flags: 0, rm: setup.rm };
             (cpu.pc, cpu.budget, cpu.retired_base) = (setup.pc, setup.budget, 0);
             (cpu.slice, cpu.insn_pc, cpu.unretired) = (setup.budget, 0, 0);
@@ -121,7 +121,7 @@ impl Pair {
             retired: cpu.instret(),
             regs: cpu.regs[..TEMPS as usize].to_vec(),
             flags: cpu.fenv.flags,
-            reservation: cpu.reservation,
+            reservation: cpu.reservation(),
             ext: cpu.ext.clone(),
             memory,
         }

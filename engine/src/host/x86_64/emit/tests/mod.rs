@@ -9,6 +9,7 @@ use arena::Arena;
 use machine::{Left, Pair};
 
 mod arena;
+mod atomic;
 mod exits;
 mod machine;
 mod measure;

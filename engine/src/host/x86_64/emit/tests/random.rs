@@ -24,9 +24,19 @@ const FLOATS: std::ops::Range<Reg> = 32..36;
 
 type Dice = (u64, u64, u64);
 
+/// Which ops a block is made of.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+enum Mix {
+    #[default]
+    Ordinary,
+    /// Mostly atomics, on few words with small values, so that SC and CAS succeed.
+    Atomic,
+}
+
 /// Makes a block from dice, one op from each.
 #[derive(Default)]
 struct Maker {
+    mix: Mix,
     block: Block,
     temps: Vec<Reg>,
 }
@@ -68,7 +78,11 @@ impl Maker {
         self.block.bytes += u32::from(len);
     }
 
-    fn kind(dice: u64) -> Shape {
+    fn kind(mix: Mix, dice: u64) -> Shape {
+        if mix == Mix::Atomic && dice & 0x400 != 0 {
+            let kinds = [Shape::Amo, Shape::LoadReserved, Shape::StoreCond, Shape::CompareSwap];
+            return pick(&kinds, dice >> 11);
+        }
         match dice % 64 {
             0..24 => Shape::Rrr,
             24..34 => Shape::Rri,
@@ -89,7 +103,7 @@ impl Maker {
         if x >> 60 < 10 || self.block.bounds.is_empty() {
             self.insn(z);
         }
-        let shape = Self::kind(x);
+        let shape = Self::kind(self.mix, x);
         let fits = |c: &Opcode| c.shape() == shape && !c.effects().has(Effects::END);
         let codes: Vec<Opcode> = Opcode::ALL.iter().copied().filter(fits).collect();
         let code = pick(&codes, x >> 16);
@@ -114,7 +128,9 @@ impl Maker {
         let mut op = Op::new(code);
         let memory = fields.faults;
         if fields.b {
-            op.b = if memory && y & 7 != 0 { word(POINTERS, y >> 4) } else { self.source(y) };
+            let pointers =
+                if self.mix == Mix::Atomic { POINTERS.start..POINTERS.start + 2 } else { POINTERS };
+            op.b = if memory && y & 7 != 0 { word(pointers, y >> 4) } else { self.source(y) };
         }
         if fields.c {
             op.c = self.source(y >> 16);
@@ -138,7 +154,10 @@ impl Maker {
                     MemFlags::plain(width.into()).align(align).order(z >> 20 & 1 != 0, z >> 21 & 1 != 0);
                 op.aux = if z >> 22 & 15 == 0 { flags.mmu(mmu::INDEX_S).0 } else { flags.0 };
             }
-            Aux::MemAny => op.aux = MemFlags::plain(2 + (z >> 16 & 1) as u32).align(Align::Trap).0,
+            Aux::MemAny => {
+                let flags = MemFlags::plain(2 + (z >> 16 & 1) as u32).align(Align::Trap);
+                op.aux = flags.order(z >> 17 & 1 != 0, z >> 18 & 1 != 0).0;
+            }
             Aux::Sets => op.aux = z as u32 & 0xff,
             _ => {}
         }
@@ -242,13 +261,18 @@ fn cases() -> u32 {
     std::env::var("VITRINE_RANDOM_BLOCKS").ok().and_then(|n| n.parse().ok()).unwrap_or(1500)
 }
 
-fn blocks(max: usize) -> impl Strategy<Value = Block> {
-    (prop::collection::vec(any::<Dice>(), 0..max), any::<Dice>()).prop_map(|(body, end)| {
-        let mut maker = Maker::default();
-        body.into_iter().for_each(|dice| maker.body(dice));
+fn blocks(mix: Mix, max: usize, change: fn(Dice) -> Dice) -> impl Strategy<Value = Block> {
+    (prop::collection::vec(any::<Dice>(), 0..max), any::<Dice>()).prop_map(move |(body, end)| {
+        let mut maker = Maker { mix, ..Maker::default() };
+        body.into_iter().for_each(|dice| maker.body(change(dice)));
         maker.end(end);
         maker.block
     })
+}
+
+/// Float ops for the most part, with loads, stores, constants and helpers between them.
+fn mostly_floats((x, y, z): Dice) -> Dice {
+    (x - x % 64 + pick(&[60, 60, 61, 62, 43, 51, 40, 0, 63], x), y, z)
 }
 
 /// A stream of numbers from a seed.
@@ -312,6 +336,7 @@ struct Bench {
     base: u64,
     end: u64,
     traps_misaligned: bool,
+    mix: Mix,
 }
 
 const PAGED: u64 = 0x40_0000_0000 - DATA as u64;
@@ -342,19 +367,37 @@ impl Bench {
     fn bare(trap_misaligned: bool) -> Bench {
         let pair = Pair::of(|| hart_of(model(trap_misaligned)));
         let ext = pair.oracle.ext.clone();
-        Bench { pair, ext, base: RAM, end: RAM + RAM_LEN, traps_misaligned: trap_misaligned }
+        Bench {
+            pair,
+            ext,
+            base: RAM,
+            end: RAM + RAM_LEN,
+            traps_misaligned: trap_misaligned,
+            mix: Mix::Ordinary,
+        }
     }
 
     fn paged() -> Bench {
         let pair = Pair::of(paged);
         let ext = pair.oracle.ext.clone();
-        Bench { pair, ext, base: PAGED, end: PAGED + DATA as u64, traps_misaligned: false }
+        Bench {
+            pair,
+            ext,
+            base: PAGED,
+            end: PAGED + DATA as u64,
+            traps_misaligned: false,
+            mix: Mix::Ordinary,
+        }
     }
 
     fn check(self, max_ops: usize) {
+        self.check_changed(max_ops, |dice| dice);
+    }
+
+    fn check_changed(self, max_ops: usize, change: fn(Dice) -> Dice) {
         let bench = std::cell::RefCell::new(self);
         let config = Config { cases: cases(), failure_persistence: None, ..Config::default() };
-        let strategy = (blocks(max_ops), any::<u64>());
+        let strategy = (blocks(bench.borrow().mix, max_ops, change), any::<u64>());
         let result = TestRunner::new(config)
             .run(&strategy, |(block, seed)| bench.borrow_mut().try_block(&block, seed));
         if let Err(e) = result {
@@ -372,13 +415,19 @@ impl Bench {
             budget: if next() & 7 == 0 { (next() % 70) as i64 } else { 3000 },
             profile: next() & 3 == 0,
             one_page: next() & 7 != 0,
-            rm: (next() % 5) as u8,
+            // Round to nearest, ties to max magnitude, is never dynamic in compiled blocks: it has a block key of its own.
+            rm: (next() % 4) as u8,
             traps_misaligned: self.traps_misaligned,
             ..Setup::default()
         };
         for _ in 0..2 {
-            let regs = registers(&mut next, self.base, self.end);
-            let memory: Vec<u8> = (0..DATA / 8).flat_map(|_| next().to_le_bytes()).collect();
+            let mut regs = registers(&mut next, self.base, self.end);
+            let mut mask = u64::MAX;
+            if self.mix == Mix::Atomic {
+                mask = 3;
+                INTEGERS.for_each(|word| regs[usize::from(word)] &= 3);
+            }
+            let memory: Vec<u8> = (0..DATA / 8).flat_map(|_| (next() & mask).to_le_bytes()).collect();
             for cpu in [&mut self.pair.oracle, &mut self.pair.tested] {
                 cpu.ext = self.ext.clone();
                 cpu.select_address_space();
@@ -404,6 +453,11 @@ fn long_blocks_do_what_the_interpreter_does() {
 }
 
 #[test]
+fn float_blocks_do_what_the_interpreter_does() {
+    Bench::bare(false).check_changed(30, mostly_floats);
+}
+
+#[test]
 fn misaligned_accesses_trap_where_the_machine_says_so() {
     Bench::bare(true).check(12);
 }
@@ -411,4 +465,11 @@ fn misaligned_accesses_trap_where_the_machine_says_so() {
 #[test]
 fn paged_memory_faults_where_the_interpreter_does() {
     Bench::paged().check(20);
+}
+
+#[test]
+fn atomics_do_what_the_interpreter_does() {
+    for bench in [Bench::bare(false), Bench::paged()] {
+        Bench { mix: Mix::Atomic, ..bench }.check(12);
+    }
 }

@@ -1,8 +1,8 @@
 //! Blocks of many ops on few words, so that vector registers and what is known about words are used.
 
-use super::operands::Random;
 use super::*;
 use crate::ir::op::{Fmt, FpFlags, Opcode};
+use crate::jit::testing::operands::Random;
 
 /// Float words; and integer words, which the emitter may be given in a general register.
 const FLOATS: [u8; 6] = [32, 33, 34, 63, 70, SINK];

@@ -2,7 +2,6 @@
 //! rounding mode of the host.
 
 mod chains;
-mod operands;
 mod ops;
 
 use super::super::{buffer::Buffer, enter, fcr, fcr_flags, features::Features};

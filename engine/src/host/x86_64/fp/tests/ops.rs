@@ -1,8 +1,8 @@
 //! Op by op.
 
-use super::operands::{INTEGERS, Random, floats, floats_and_limits};
 use super::*;
 use crate::ir::op::{Fmt, FpFlags, Opcode};
+use crate::jit::testing::operands::{INTEGERS, Random, floats, floats_and_limits};
 
 /// Words of the operands and of the result.
 const A: u8 = 40;

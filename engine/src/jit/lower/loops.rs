@@ -1,0 +1,139 @@
+//! Natural loops of a region, and how far a register moves in an iteration.
+//!
+//! The problem: whether an access is likely to stay in the page of the one before decides how its TLB check is best made.
+//! Pointers that a loop does not change, or moves by a small constant, stay in a page for many iterations.
+
+use super::flow::Flow;
+use crate::ir::op::Reg;
+use crate::ir::{Op, Opcode};
+use crate::jit::region::Region;
+
+/// A natural loop.
+pub struct Loop {
+    /// By block: it is in the loop.
+    pub body: Vec<bool>,
+    size: usize,
+    /// The loop calls a helper.
+    calls: bool,
+}
+
+/// The loops of a region.
+pub struct Loops {
+    /// All of them.
+    pub all: Vec<Loop>,
+    /// By block: the smallest loop that it is in.
+    pub innermost: Vec<Option<usize>>,
+}
+
+impl Loops {
+    /// Finds the loops: for each header the blocks from which an edge back to it is reached without passing it.
+    pub fn new(region: &Region, flow: &Flow) -> Loops {
+        let n = region.blocks.len();
+        let mut before = vec![Vec::new(); n];
+        for &block in &flow.order {
+            flow.successors(region, block).into_iter().for_each(|s| before[s].push(block));
+        }
+        let mut loops = Loops { all: Vec::new(), innermost: vec![None; n] };
+        for &header in flow.order.iter().filter(|&&b| flow.header[b]) {
+            let ends = flow.back_edges.iter().filter(|e| e.1 == header).map(|e| e.0);
+            let mut stack: Vec<usize> = ends.collect();
+            if stack.is_empty() {
+                continue;
+            }
+            let mut body = vec![false; n];
+            body[header] = true;
+            while let Some(block) = stack.pop() {
+                if !body[block] {
+                    body[block] = true;
+                    stack.extend(&before[block]);
+                }
+            }
+            let size = body.iter().filter(|&&b| b).count();
+            let inside = |i: usize| body[i] && region.blocks[i].ops.iter().any(|op| op.code == Opcode::Call);
+            let calls = (0..n).any(inside);
+            loops.all.push(Loop { body, size, calls });
+        }
+        for block in 0..n {
+            let around = (0..loops.all.len()).filter(|&l| loops.all[l].body[block]);
+            loops.innermost[block] = around.min_by_key(|&l| loops.all[l].size);
+        }
+        loops
+    }
+
+    /// By how many bytes at most `word`, as op `at` of `block` reads it, moves in an iteration of the innermost loop round the
+    /// block. `None`: not known, or there is no loop that calls no helper.
+    pub fn stride(&self, region: &Region, block: usize, at: usize, word: Reg) -> Option<i64> {
+        let inside = &self.all[self.innermost[block]?];
+        if inside.calls { None } else { Strides { region, inside }.of(block, at, word, 4) }
+    }
+}
+
+struct Strides<'a> {
+    region: &'a Region,
+    inside: &'a Loop,
+}
+
+fn writes(op: &Op, word: Reg) -> bool {
+    op.dest() == Some(word)
+}
+
+/// `word += constant`
+fn is_step(op: &Op) -> bool {
+    matches!(op.code, Opcode::AddI | Opcode::AddIW) && op.a == op.b
+}
+
+impl Strides<'_> {
+    fn of(&self, block: usize, at: usize, word: Reg, depth: u32) -> Option<i64> {
+        if depth == 0 {
+            return None;
+        }
+        let rules = &self.region.rules;
+        if Some(word) == rules.zero {
+            return Some(0);
+        }
+        let ops = &self.region.blocks[block].ops[..at];
+        // Steps of the word itself are counted below.
+        let own = ops.iter().rposition(|op| writes(op, word) && !(is_step(op) && word < rules.temps));
+        if let Some(def) = own {
+            return self.of_op(block, def, depth - 1);
+        }
+        if word >= rules.temps { None } else { self.over_loop(word, depth) }
+    }
+
+    /// Of a guest word that the block does not compute.
+    fn over_loop(&self, word: Reg, depth: u32) -> Option<i64> {
+        let (mut moved, mut other) = (0i64, None);
+        for (block, code) in self.region.blocks.iter().enumerate().filter(|(i, _)| self.inside.body[*i]) {
+            for (at, op) in code.ops.iter().enumerate().filter(|(_, op)| writes(op, word)) {
+                if is_step(op) {
+                    moved = moved.saturating_add(op.imm.saturating_abs());
+                } else if other.replace((block, at)).is_some() {
+                    return None;
+                }
+            }
+        }
+        let rest = match other {
+            Some((block, at)) => self.of_op(block, at, depth - 1)?,
+            None => 0,
+        };
+        Some(moved.saturating_add(rest))
+    }
+
+    fn of_op(&self, block: usize, at: usize, depth: u32) -> Option<i64> {
+        use Opcode::*;
+        let op = &self.region.blocks[block].ops[at];
+        let of = |word| self.of(block, at, word, depth);
+        let shift = |n: i64| of(op.b).map(|s| s.saturating_mul(1 << n.clamp(0, 16)));
+        let sum = |b: Option<i64>| Some(b?.saturating_add(of(op.c)?));
+        match op.code {
+            Li | AddPc => Some(0),
+            Mov | AddI | AddIW | SextW | ZextW => of(op.b),
+            Add | AddW | Sub | SubW | AddUw => sum(of(op.b)),
+            SllI | SllIUw => shift(op.imm),
+            Sh1Add | Sh1AddUw => sum(shift(1)),
+            Sh2Add | Sh2AddUw => sum(shift(2)),
+            Sh3Add | Sh3AddUw => sum(shift(3)),
+            _ => None,
+        }
+    }
+}

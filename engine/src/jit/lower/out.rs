@@ -1,0 +1,120 @@
+//! The way out to the interpreter, from checks that fail: polls, and accesses that compiled code cannot do.
+//!
+//! The problem: each such place must bring everything dirty into the state first, and there is one for each access, so the stores
+//! would be most of a region's code. But between two accesses little changes. So the places of a block form a chain: each
+//! stores what has been written since the one before and goes on there, and all chains end in one exit. A place begins a new chain
+//! where a word that the one before stores has another value by now.
+//!
+//! The instruction at which the region is left is done by the interpreter from its beginning. All registers are as they were
+//! then, because it may raise an exception there.
+
+use super::Lower;
+use crate::disp;
+use crate::ir::op::Reg;
+use crate::ir::regset::RegSet;
+use crate::jit::abi::reg_disp;
+use cranelift_codegen::ir::{self, BlockArg, InstBuilder, Value, types};
+
+/// The places of the current block, and the exit of all.
+#[derive(Default)]
+pub struct Ways {
+    last: Option<Link>,
+    /// Where all chains end.
+    exit: Option<ir::Block>,
+    /// Blocks to which ways may still be added.
+    open: Vec<ir::Block>,
+}
+
+struct Link {
+    block: ir::Block,
+    /// What is stored from there on.
+    words: RegSet,
+    /// What has been written since.
+    written: RegSet,
+}
+
+/// A way out that has been begun: a cold block to go to with guest pc and budget, still empty.
+pub struct WayOut {
+    /// The block.
+    pub block: ir::Block,
+    /// What to go there with.
+    pub args: [BlockArg; 2],
+    stores: Vec<(Reg, Value)>,
+    next: ir::Block,
+}
+
+impl Ways {
+    /// Forgets the places of the block before.
+    pub fn start_block(&mut self) {
+        self.last = None;
+    }
+
+    /// A guest word has been written.
+    pub fn written(&mut self, reg: Reg) {
+        if let Some(link) = &mut self.last {
+            link.written.insert(reg);
+        }
+    }
+}
+
+impl Lower<'_> {
+    fn place_to_come(&mut self) -> ir::Block {
+        let block = self.b.create_block();
+        self.b.append_block_param(block, types::I64);
+        self.b.append_block_param(block, types::I64);
+        self.b.set_cold_block(block);
+        self.ways.open.push(block);
+        block
+    }
+
+    /// Begins the way out before the current instruction, in the block that branches to it.
+    pub fn way_out(&mut self) -> WayOut {
+        let (offset, _) = self.now().insn(self.at.insn);
+        let args = [self.address(offset), self.budget_after(self.at.insn)].map(BlockArg::Value);
+        let words = self.dirty;
+        let same = |l: &&Link| l.words.minus(&words).is_empty() && l.words.common(&l.written).is_empty();
+        let before = self.ways.last.as_ref().filter(same).map(|l| (l.block, words.minus(&l.words)));
+        let (next, rest) = match before {
+            Some(found) => found,
+            None => (self.exit(), words),
+        };
+        let stores = rest.iter().map(|w| (w, self.raw(w))).collect();
+        let block = self.place_to_come();
+        self.ways.last = Some(Link { block, words, written: RegSet::default() });
+        WayOut { block, args, stores, next }
+    }
+
+    /// Fills a way out.
+    pub fn finish_way(&mut self, way: WayOut) {
+        self.b.switch_to_block(way.block);
+        for (word, value) in way.stores {
+            self.state_store(value, reg_disp(word));
+        }
+        let params: Vec<BlockArg> = self.b.block_params(way.block).iter().map(|&v| v.into()).collect();
+        self.b.ins().jump(way.next, &params);
+    }
+
+    fn exit(&mut self) -> ir::Block {
+        match self.ways.exit {
+            Some(block) => block,
+            None => {
+                let block = self.place_to_come();
+                self.ways.exit = Some(block);
+                block
+            }
+        }
+    }
+
+    /// Fills the exit, when all ways to it are known.
+    pub fn finish_ways(&mut self) {
+        if let Some(block) = self.ways.exit {
+            self.b.switch_to_block(block);
+            let args = self.b.block_params(block).to_vec();
+            let thunk = self.state_load(types::I64, disp!(thunks.leave_poll));
+            self.b.ins().return_call_indirect(self.names.translation, thunk, &args);
+        }
+        for block in std::mem::take(&mut self.ways.open) {
+            self.b.seal_block(block);
+        }
+    }
+}
