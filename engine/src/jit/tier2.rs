@@ -54,14 +54,11 @@ pub struct Tier2 {
     builder: FunctionBuilderContext,
 }
 
-fn settings() -> Result<settings::Flags, settings::SetError> {
+fn settings(verify: bool) -> Result<settings::Flags, settings::SetError> {
     let mut flags = settings::builder();
     flags.set("opt_level", "none")?;
     flags.set("regalloc_algorithm", "backtracking")?;
-    flags.set(
-        "enable_verifier",
-        if cfg!(test) && std::env::var_os("VITRINE_NO_VERIFIER").is_none() { "true" } else { "false" },
-    )?;
+    flags.set("enable_verifier", if verify { "true" } else { "false" })?;
     flags.set("enable_pinned_reg", "true")?;
     flags.set("enable_probestack", "false")?;
     flags.set("unwind_info", "false")?;
@@ -73,8 +70,18 @@ fn settings() -> Result<settings::Flags, settings::SetError> {
 impl Tier2 {
     /// A compiler for the CPU that we run on.
     pub fn new() -> Result<Tier2, HostError> {
+        Tier2::made(cfg!(test))
+    }
+
+    /// A compiler that does not check its own work in tests either, for measurements.
+    #[cfg(test)]
+    pub fn unverified() -> Result<Tier2, HostError> {
+        Tier2::made(false)
+    }
+
+    fn made(verify: bool) -> Result<Tier2, HostError> {
         let isa = cranelift_native::builder().map_err(HostError::Unknown)?;
-        let flags = settings().map_err(|e| HostError::Setting(e.to_string()))?;
+        let flags = settings(verify).map_err(|e| HostError::Setting(e.to_string()))?;
         let isa = isa.finish(flags).map_err(|e| HostError::Setting(e.to_string()))?;
         Ok(Tier2 { isa, context: Context::new(), builder: FunctionBuilderContext::new() })
     }
