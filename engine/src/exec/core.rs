@@ -80,6 +80,8 @@ pub struct Core {
     pub host_fcr: u32,
     /// Float control word as compiled code left it: new flags.
     pub left_fcr: u32,
+    /// [`MemFlags`](crate::ir::MemFlags) of an access whose page tier 2 asks for; its address is in `value`.
+    pub access: u32,
     /// Float environment. Flags raised by compiled code are merged when it is left or calls a helper.
     pub fenv: FloatEnv,
     /// Where emitted code finds the engine's functions.

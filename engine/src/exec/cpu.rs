@@ -138,6 +138,7 @@ impl<G: Guest> Cpu<G> {
                 guest_fcr: host::fcr(0),
                 host_fcr: host::fcr(0),
                 left_fcr: host::fcr(0),
+                access: 0,
                 fenv: FloatEnv::default(),
                 thunks: host::thunks::<G>(),
                 regs: [0; 256],

@@ -5,12 +5,12 @@
 #[cfg(target_arch = "x86_64")]
 pub mod x86_64;
 #[cfg(target_arch = "x86_64")]
-pub use x86_64::{COMPILES, Tier1, enter, fcr, fcr_flags, fuses, gone, link_stub, thunks};
+pub use x86_64::{COMPILES, Tier1, enter, fcr, fcr_flags, fuses, gone, link_stub, page_stub, thunks};
 
 #[cfg(not(target_arch = "x86_64"))]
 mod none;
 #[cfg(not(target_arch = "x86_64"))]
-pub use none::{COMPILES, Tier1, enter, fcr, fcr_flags, fuses, gone, link_stub, thunks};
+pub use none::{COMPILES, Tier1, enter, fcr, fcr_flags, fuses, gone, link_stub, page_stub, thunks};
 
 #[cfg(target_arch = "x86_64")]
 mod slow;

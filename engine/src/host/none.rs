@@ -67,3 +67,8 @@ pub fn link_stub() -> ([u8; 0], usize) {
 pub fn fuses() -> bool {
     false
 }
+
+/// No code ever asks for a page.
+pub fn page_stub(_flags: u32, _store: bool) -> [u8; 0] {
+    []
+}

@@ -89,26 +89,27 @@ pub unsafe extern "sysv64" fn op<G: Guest, const TIER2: bool>(
     finish::<G, TIER2>(cpu, done)
 }
 
-/// Brings the page of a load into the TLB; its addend, or [`NO_PAGE`], goes to `core.value`. Tier 2 does.
+/// Brings the page of the load at `core.value` into the TLB; its addend, or [`NO_PAGE`], goes to `core.value`. For tier 2.
 ///
 /// # Safety
 /// As [`load`].
-pub unsafe extern "sysv64" fn page_load<G: Guest>(cpu: *mut Cpu<G>, va: u64, flags: u32) -> u64 {
+pub unsafe extern "sysv64" fn page_load<G: Guest>(cpu: *mut Cpu<G>) -> u64 {
     // SAFETY: by the contract of this function.
-    page(unsafe { &mut *cpu }, va, flags, Access::Load)
+    page(unsafe { &mut *cpu }, Access::Load)
 }
 
 /// As [`page_load`], for stores.
 ///
 /// # Safety
 /// As [`load`].
-pub unsafe extern "sysv64" fn page_store<G: Guest>(cpu: *mut Cpu<G>, va: u64, flags: u32) -> u64 {
+pub unsafe extern "sysv64" fn page_store<G: Guest>(cpu: *mut Cpu<G>) -> u64 {
     // SAFETY: by the contract of this function.
-    page(unsafe { &mut *cpu }, va, flags, Access::Store)
+    page(unsafe { &mut *cpu }, Access::Store)
 }
 
-fn page<G: Guest>(cpu: &mut Cpu<G>, va: u64, flags: u32, access: Access) -> u64 {
-    cpu.value = cpu.page_addend(va, MemFlags(flags), access).unwrap_or(NO_PAGE);
+fn page<G: Guest>(cpu: &mut Cpu<G>, access: Access) -> u64 {
+    let (va, flags) = (cpu.value, MemFlags(cpu.core.access));
+    cpu.value = cpu.page_addend(va, flags, access).unwrap_or(NO_PAGE);
     cpu.refresh_tag();
     cpu.note_kills();
     ON

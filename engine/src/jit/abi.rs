@@ -29,8 +29,8 @@
 //!
 //! **Slow paths of tier 2** are called by `PreserveAll`; they preserve every register. Ops: (address of the op, meta, instruction
 //! pc), after storing the budget to [`Core::budget`] and dirty guest registers to the state; a fault does not come back. TLB
-//! misses: (va, [`MemFlags`](crate::ir::MemFlags)), with nothing stored; in [`Core::value`] comes back the addend of the page, which is
-//! in the TLB then, or [`NO_PAGE`] where the access is none that compiled code can do (it faults, crosses pages, is a device's or goes
+//! misses: nothing is passed or stored but the address in [`Core::value`] and the flags in [`Core::access`]; in [`Core::value`] comes
+//! back the addend of the page, which is in the TLB then, or [`NO_PAGE`] where the access is none that compiled code can do (it faults, crosses pages, is a device's or goes
 //! to a page with code): the region then leaves with [`Exit::POLL`] before the instruction.
 
 use crate::exec::core::Core;

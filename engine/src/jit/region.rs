@@ -197,3 +197,75 @@ fn successors(profile: &BlockProfile) -> Vec<(f64, i64)> {
         _ => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guest::riscv::Riscv;
+    use crate::guest::riscv::model::Model;
+    use crate::ir::Block;
+
+    /// A block of one instruction at `at` that ends with `op`, and how it ran.
+    fn block(at: u16, op: Op, runs: u64, taken: u64) -> (u16, BlockProfile) {
+        let bounds = vec![Boundary { op: 0, offset: 0, len: 4, raw: 0 }];
+        let block = Block { ops: vec![op], bounds, bytes: 4 };
+        let code = Arc::new(Code::new(block, 0x8000_0000 + u64::from(at), None, 0));
+        (at, BlockProfile { code, runs, taken, counted: runs, keeps_key: true })
+    }
+
+    fn branch(taken: i64) -> Op {
+        Op { imm: taken, aux: 4, ..Op::new(Opcode::BrEq) }
+    }
+
+    fn offsets(head: u16, blocks: Vec<(u16, BlockProfile)>, change: impl Fn(&mut Limits)) -> Vec<i32> {
+        let mut limits = Limits::new(GuestRules::of::<Riscv>(&Model::default()));
+        change(&mut limits);
+        let mut blocks: FxHashMap<u16, BlockProfile> = blocks.into_iter().collect();
+        let region = form(head, &mut |at| blocks.remove(&at), &limits);
+        let mut offsets: Vec<i32> =
+            region.map_or(Vec::new(), |r| r.blocks.iter().map(|b| b.offset).collect());
+        // The head stays first.
+        offsets.get_mut(1..).unwrap_or_default().sort_unstable();
+        offsets
+    }
+
+    /// 0x100 loops by 0x104 nearly always; 0x108 is where it ends; 0x200 is seldom gone to.
+    fn a_loop() -> Vec<(u16, BlockProfile)> {
+        vec![
+            block(0x100, branch(0x100), 1000, 0),
+            block(0x104, branch(-4), 1000, 999),
+            block(0x108, Op { imm: 4, ..Op::new(Opcode::Exit) }, 1, 0),
+            block(0x200, Op { imm: 4, ..Op::new(Opcode::Exit) }, 1, 0),
+        ]
+    }
+
+    #[test]
+    fn regions_grow_along_likely_edges() {
+        assert_eq!(offsets(0x100, a_loop(), |_| {}), [0, 4]);
+        assert_eq!(offsets(0x104, a_loop(), |_| {}), [0, -4]);
+        assert_eq!(offsets(0x100, a_loop(), |l| l.least = 0.0), [0, 4, 8, 0x100]);
+    }
+
+    #[test]
+    fn regions_stay_in_their_limits() {
+        assert_eq!(offsets(0x100, a_loop(), |l| l.insns = 1), [0]);
+        assert_eq!(offsets(0x100, a_loop(), |l| l.blocks = 1), [0]);
+        assert_eq!(offsets(0x300, a_loop(), |_| {}), [] as [i32; 0]);
+    }
+
+    #[test]
+    fn regions_hold_calls_and_where_they_return() {
+        let call = Op { a: 1, imm: 0x100, aux: 4, ..Op::new(Opcode::Jump) };
+        let ret = Op { a: SINK, b: 1, c: 2, aux: 4, ..Op::new(Opcode::JumpReg) };
+        let far = Op { a: SINK, imm: 0x1000, aux: 4, ..Op::new(Opcode::Jump) };
+        let blocks = vec![block(0, call, 9, 9), block(4, far, 9, 9), block(0x100, ret, 9, 9)];
+        assert_eq!(offsets(0, blocks, |_| {}), [0, 4, 0x100]);
+    }
+
+    #[test]
+    fn regions_end_where_the_key_may_change() {
+        let mut blocks = a_loop();
+        blocks[0].1.keeps_key = false;
+        assert_eq!(offsets(0x100, blocks, |_| {}), [0]);
+    }
+}

@@ -5,14 +5,14 @@
 //! want is an error, so that such code is never published.
 
 use super::emitted::{Emitted, RecordRef};
-use super::lower::{self, Lowered, POOL, RECORD};
+use super::lower::{self, Lowered, PAGE, POOL, RECORD};
 use super::record::link_offset;
 use super::region::Region;
 use crate::host;
 use crate::ir::Op;
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
-use cranelift_codegen::ir::{ExternalName, Function};
+use cranelift_codegen::ir::{ExternalName, Function, UserExternalName};
 use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_codegen::{Context, FinalizedMachReloc, FinalizedRelocTarget};
@@ -54,14 +54,11 @@ pub struct Tier2 {
     builder: FunctionBuilderContext,
 }
 
-fn settings() -> Result<settings::Flags, settings::SetError> {
+fn settings(verify: bool) -> Result<settings::Flags, settings::SetError> {
     let mut flags = settings::builder();
     flags.set("opt_level", "none")?;
     flags.set("regalloc_algorithm", "backtracking")?;
-    flags.set(
-        "enable_verifier",
-        if cfg!(test) && std::env::var_os("VITRINE_NO_VERIFIER").is_none() { "true" } else { "false" },
-    )?;
+    flags.set("enable_verifier", if verify { "true" } else { "false" })?;
     flags.set("enable_pinned_reg", "true")?;
     flags.set("enable_probestack", "false")?;
     flags.set("unwind_info", "false")?;
@@ -73,8 +70,18 @@ fn settings() -> Result<settings::Flags, settings::SetError> {
 impl Tier2 {
     /// A compiler for the CPU that we run on.
     pub fn new() -> Result<Tier2, HostError> {
+        Tier2::made(cfg!(test))
+    }
+
+    /// A compiler that does not check its own work in tests either, for measurements.
+    #[cfg(test)]
+    pub fn unverified() -> Result<Tier2, HostError> {
+        Tier2::made(false)
+    }
+
+    fn made(verify: bool) -> Result<Tier2, HostError> {
         let isa = cranelift_native::builder().map_err(HostError::Unknown)?;
-        let flags = settings().map_err(|e| HostError::Setting(e.to_string()))?;
+        let flags = settings(verify).map_err(|e| HostError::Setting(e.to_string()))?;
         let isa = isa.finish(flags).map_err(|e| HostError::Setting(e.to_string()))?;
         Ok(Tier2 { isa, context: Context::new(), builder: FunctionBuilderContext::new() })
     }
@@ -119,20 +126,31 @@ fn finish(
         out.refs.push(RecordRef { at: (out.code.len() + at) as u32, offset: link_offset(slot) });
         out.code.extend_from_slice(&bytes);
     }
+    let pages = out.code.len();
+    for &(flags, store) in &lowered.pages {
+        out.code.extend_from_slice(&host::page_stub(flags, store));
+    }
+    let page_bytes = (out.code.len() - pages) / lowered.pages.len().max(1);
     pad(&mut out.code);
     let pool = out.code.len();
     lowered.pool.iter().for_each(|op| out.code.extend_from_slice(&bytes_of(op)));
     for reloc in relocs {
-        resolve(func, &mut out, reloc, pool)?;
+        let local = |name: &UserExternalName| match name.namespace {
+            POOL => Some(pool),
+            PAGE => Some(pages + name.index as usize * page_bytes),
+            _ => None,
+        };
+        resolve(func, &mut out, reloc, local)?;
     }
     Ok(out)
 }
 
+/// Fills in one displacement, or says that it is one of the record. `local`: where what lies behind the code is.
 fn resolve(
     func: &Function,
     out: &mut Emitted,
     reloc: &FinalizedMachReloc,
-    pool: usize,
+    local: impl Fn(&UserExternalName) -> Option<usize>,
 ) -> Result<(), CompileError> {
     let refused = || CompileError::Relocation(format!("{reloc:?}"));
     let FinalizedRelocTarget::ExternalName(ExternalName::User(name)) = reloc.target else {
@@ -143,16 +161,16 @@ fn resolve(
     }
     // The displacement counts from the four bytes behind it, and so does the addend.
     let offset = i32::try_from(reloc.addend + 4).map_err(|_| refused())?;
-    match func.params.user_named_funcs()[name].namespace {
-        RECORD => out.refs.push(RecordRef { at: reloc.offset, offset }),
-        POOL => {
-            let at = reloc.offset as usize;
-            let displacement = (pool as i64 + offset as i64 - at as i64 - 4) as i32;
-            let bytes = out.code.get_mut(at..at + 4).ok_or_else(refused)?;
-            bytes.copy_from_slice(&displacement.to_le_bytes());
-        }
-        _ => return Err(refused()),
+    let name = &func.params.user_named_funcs()[name];
+    if name.namespace == RECORD {
+        out.refs.push(RecordRef { at: reloc.offset, offset });
+        return Ok(());
     }
+    let target = local(name).ok_or_else(refused)?;
+    let at = reloc.offset as usize;
+    let displacement = (target as i64 + offset as i64 - at as i64 - 4) as i32;
+    let bytes = out.code.get_mut(at..at + 4).ok_or_else(refused)?;
+    bytes.copy_from_slice(&displacement.to_le_bytes());
     Ok(())
 }
 

@@ -17,8 +17,10 @@ use engine::exec::mode::{Mode, TierCounts, Tuning};
 
 /// Units of a program, written once.
 const UNITS: usize = 400;
+/// Units between two checkpoints, which take much longer than the units.
+const SEGMENT: usize = 200;
 /// Instructions between two comparisons.
-const STRETCH: u64 = 50_000;
+const STRETCH: u64 = 200_000;
 /// A program that is longer never ends.
 const LONGEST: u64 = 50_000_000;
 /// The timer's tick is 100 ns; an instruction is as long.
@@ -62,12 +64,14 @@ struct Plan {
 impl Plan {
     fn of(seed: u64) -> Plan {
         let mut rng = Rng::new(seed ^ 0x7135);
-        let turns = rng.pick(&[1, 4, 12, 30]);
+        let turns = rng.pick(&[4, 12, 30, 60]);
         // A timer that is always late leaves the program no time of its own: a handler takes some 120 instructions.
         let timer = (!rng.one_in(4)).then(|| 200 + rng.below(2000) as u32);
-        let round = rng.pick(&[1, 2, 3, 17, 64, 101, 1000, 10_000]);
+        // Where a round ends in a block, the interpreter runs the rest: in short rounds there is little compiled code.
+        let round =
+            if rng.one_in(8) { 1 + rng.below(16) } else { rng.pick(&[37, 64, 101, 257, 1000, 10_000]) };
         let code_bytes = rng.one_in(4).then_some(256 << 10);
-        let shape = Shape { turns, timer, loops: true };
+        let shape = Shape { turns, timer, loops: true, segment: SEGMENT };
         let program = shaped(seed, UNITS, 0..0, Detail::default(), &shape);
         Plan { program, turns: u64::from(turns), round, code_bytes }
     }

@@ -125,7 +125,7 @@ fn load_time() -> Result<Duration> {
 /// Programs that start all the time, and compression on all harts, which checks its own result.
 const LOAD: &str = "busybox cat /usr/lib/python3.*/*.py | busybox head -c 3000000 >/tmp/x; \
     (n=0; while test ! -e /tmp/stop; do busybox sh /wl/exec >/dev/null || echo \"@@\"BAD exec; n=$((n+1)); done; echo \"@@\"EXEC $n) & \
-    (n=0; while test ! -e /tmp/stop; do xz -T4 -2 --block-size=256KiB -c /tmp/x | xz -T4 -dc | busybox cmp - /tmp/x || echo \"@@\"BAD xz; \
+    (n=0; while test ! -e /tmp/stop; do /usr/bin/xz -T4 -2 --block-size=256KiB -c /tmp/x | /usr/bin/xz -T4 -dc | busybox cmp - /tmp/x || echo \"@@\"BAD xz; \
     n=$((n+1)); done; echo \"@@\"XZ $n) &";
 
 #[test]
@@ -162,7 +162,7 @@ fn a_loaded_guest_on_four_harts_in_little_code_memory() -> Result<()> {
         }
         before = now;
     }
-    guest.keys("touch /tmp/stop\r")?;
+    guest.keys("busybox touch /tmp/stop\r")?;
     guest.expect("@@EXEC ")?;
     let rounds = guest.expect("\n")?;
     ensure!(rounds.trim().parse::<u64>().is_ok_and(|n| n > 0), "no round was finished: {rounds:?}");

@@ -28,13 +28,19 @@ fn a_guest_runs_to_its_end_and_is_seen_once() {
     let handle = spawn(&embedded("colour off; info; exit 3"), StartOptions::default()).expect("starts");
     let (state, text) = over(&handle);
     assert_eq!(state, RunState::Off { exit: GuestExit::Code(3) }, "{text}");
-    assert_eq!(text.matches("harts").count(), 1, "{text}");
-    assert!(handle.status().harts.iter().all(|h| h.retired > 1000));
+    assert_eq!(text.matches("timebase").count(), 1, "{text}");
+    assert!(handle.status().harts.iter().all(|h| h.retired > 0));
 }
 
 #[test]
 fn what_is_typed_goes_to_both() {
     let handle = spawn(&embedded("colour off"), StartOptions::default()).expect("starts");
+    // The guest sets its serial port up first, which empties it.
+    let begin = Instant::now();
+    while !handle.serial()[0].read_since(0).bytes.windows(6).any(|w| w == b"glass>") {
+        assert!(begin.elapsed() < Duration::from_secs(60), "no prompt");
+        std::thread::sleep(Duration::from_millis(5));
+    }
     handle.serial()[0].write(b"exit 5\r");
     let (state, text) = over(&handle);
     assert_eq!(state, RunState::Off { exit: GuestExit::Code(5) }, "{text}");
@@ -57,11 +63,11 @@ fn a_device_that_differs_is_named() {
 #[test]
 fn a_machine_that_differs_is_reported() {
     let mut lockstep = pair(&embedded("colour off; info; exit 0")).expect("equal machines");
-    let step = lockstep.step(300_000, &[]).expect("a step");
+    let step = lockstep.step(20_000, &[]).expect("a step");
     let Step::Equal(at) = step else { panic!("{step:?}") };
     // Nobody may write memory behind the machines' backs, as here.
     lockstep.sides()[1].memory().load(0x8000_0000 + (48 << 20), &[1]);
-    let step = lockstep.step(300_000, &[]).expect("a step");
+    let step = lockstep.step(20_000, &[]).expect("a step");
     let Step::Diverged(d) = step else { panic!("{step:?}") };
     assert!(d.found.words.len() == 1 && d.equal_at == at && !d.is_exact, "{d}");
 }

@@ -12,6 +12,7 @@ use engine::exec::engine::Engine;
 use engine::mem::ram::Memory;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -142,14 +143,19 @@ impl Side for Twin {
             return Vec::new();
         };
         let (a, b) = (leaves(&first), leaves(&second));
-        let differ = a.iter().zip(&b).filter(|(a, b)| a != b);
-        let mut found: Vec<_> = differ
+        // By path: a list that is longer on one side shifts nothing else.
+        let by_path = |side: &[(String, String)]| side.iter().cloned().collect::<BTreeMap<_, _>>();
+        let (in_a, in_b) = (by_path(&a), by_path(&b));
+        let nothing = || "nothing".to_owned();
+        let missing = b.iter().filter(|(path, _)| !in_a.contains_key(path));
+        let paths = a.iter().chain(missing).map(|(path, _)| path);
+        let value =
+            |side: &BTreeMap<String, String>, path: &String| side.get(path).cloned().unwrap_or_else(nothing);
+        let found: Vec<_> = paths
+            .filter(|&path| in_a.get(path) != in_b.get(path))
             .take(SHOWN)
-            .map(|(a, b)| (named(&a.0, &leaves(&first)), [a.1.clone(), b.1.clone()]))
+            .map(|path| (named(path, &a), [value(&in_a, path), value(&in_b, path)]))
             .collect();
-        if a.len() != b.len() {
-            found.push(("fields of all devices".into(), [a.len().to_string(), b.len().to_string()]));
-        }
         found
     }
 

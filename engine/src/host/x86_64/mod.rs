@@ -9,7 +9,7 @@ pub mod stub;
 pub mod thunks;
 
 pub use emit::Tier1;
-pub use stub::link_stub;
+pub use stub::{link_stub, page_stub};
 pub use thunks::{enter, fcr, fcr_flags, gone, thunks};
 
 /// Whether the CPU has fused multiply-add.

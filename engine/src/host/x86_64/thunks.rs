@@ -197,7 +197,7 @@ tier1_thunk!(load, slow::load::<G>);
 tier1_thunk!(store, slow::store::<G>);
 tier1_thunk!(op, slow::op::<G, false>);
 
-/// A slow path of tier 2: (va or op, flags or meta, instruction pc) in `rdi`, `rsi`, `rdx`, every register preserved.
+/// A slow path of tier 2: (op, meta, instruction pc) in `rdi`, `rsi`, `rdx`, or nothing; every register preserved.
 macro_rules! tier2_thunk {
     ($name:ident, $target:path) => {
         #[unsafe(naked)]
@@ -277,7 +277,8 @@ tier2_thunk!(walk_load, slow::page_load::<G>);
 tier2_thunk!(walk_store, slow::page_store::<G>);
 tier2_thunk!(op_all, slow::op::<G, true>);
 
-/// A TLB miss of tier 2, which often is one of a slot only: the TLB is asked first, if the access is aligned.
+/// A TLB miss of tier 2, which often is one of a slot only: the TLB is asked first, if the access is aligned. The address is in
+/// `value`, the flags are in `access`, the addend comes back in `value`. Every register is preserved.
 macro_rules! page_thunk {
     ($name:ident, $walk:ident, $table:expr, $mask:expr) => {
         #[unsafe(naked)]
@@ -285,27 +286,30 @@ macro_rules! page_thunk {
             naked_asm!(
                 "push rax",
                 "push rcx",
-                "mov ecx, esi",
+                "push rdx",
+                "mov rdx, [r15 + {value}]",
+                "mov ecx, [r15 + {access}]",
                 "and ecx, 7",
                 "mov eax, 1",
                 "shl eax, cl",
                 "dec eax",
-                "test rdi, rax",
+                "test rdx, rax",
                 "jnz 2f",
-                "mov rax, rdi",
+                "mov rax, rdx",
                 "shr rax, 8",
                 "and rax, [r15 + {mask}]",
                 "add rax, [r15 + {table}]",
-                "mov rcx, rdi",
-                "and rcx, {page}",
-                "cmp rcx, [rax]",
+                "and rdx, {page}",
+                "cmp rdx, [rax]",
                 "jne 2f",
                 "mov rax, [rax + 8]",
                 "mov [r15 + {value}], rax",
+                "pop rdx",
                 "pop rcx",
                 "pop rax",
                 "ret",
                 "2:",
+                "pop rdx",
                 "pop rcx",
                 "pop rax",
                 "jmp {walk}",
@@ -313,6 +317,7 @@ macro_rules! page_thunk {
                 mask = const disp!(tlb.fast) + FAST[$mask] as i32,
                 page = const PAGE_MASK as i64 as i32,
                 value = const disp!(value),
+                access = const disp!(access),
                 walk = sym $walk::<G>,
             )
         }

@@ -231,9 +231,12 @@ impl Lower<'_> {
         let limit = self.state_load(types::I64, disp!(limit));
         let limit = self.b.ins().load(types::I64, TRUSTED, limit, 0);
         let less = self.b.ins().icmp(IntCC::SignedLessThan, budget, limit);
-        let on = self.b.create_block();
+        let (on, stop) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(stop);
+        self.b.ins().brif(less, stop, &[], on, &[]);
+        self.go_on_in(stop);
         let way = self.way_out();
-        self.b.ins().brif(less, way.block, &way.args, on, &[]);
+        self.b.ins().jump(way.block, &way.args);
         self.finish_way(way);
         self.go_on_in(on);
     }

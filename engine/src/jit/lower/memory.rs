@@ -14,7 +14,7 @@ use crate::jit::abi::{NO_PAGE, STATE};
 use crate::mem::PAGE_MASK;
 use crate::mem::tlb::FAST;
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{self, BlockArg, InstBuilder, MemFlagsData, Value, types};
+use cranelift_codegen::ir::{self, BlockArg, FuncRef, InstBuilder, MemFlagsData, Value, types};
 use cranelift_frontend::Variable;
 
 /// Guest memory: mapped, because the TLB says so, and not always aligned.
@@ -90,15 +90,32 @@ impl Lower<'_> {
     /// Has the page of an access brought into the TLB, from a cold block, and goes to `on` with what to add to its addresses; or
     /// out.
     fn fill(&mut self, va: Value, flags: MemFlags, store: bool, on: ir::Block) {
-        let thunk = if store { disp!(thunks.page_store) } else { disp!(thunks.page_load) };
-        let thunk = self.state_load(types::I64, thunk);
-        let flags = self.number(flags.0.into());
-        self.b.ins().call_indirect(self.names.fill, thunk, &[va, flags]);
+        self.state_store(va, disp!(value));
+        let stub = self.page_stub(flags, store);
+        self.b.ins().call(stub, &[]);
         let addend = self.state_load(types::I64, disp!(value));
         let none = self.b.ins().icmp_imm_s(IntCC::Equal, addend, NO_PAGE as i64);
         let way = self.way_out();
-        self.b.ins().brif(none, way.block, &way.args, on, &[BlockArg::Value(addend)]);
+        // A block of its own, cold, on the way back: else what the allocator moves on that edge lies in the hot code.
+        let back = self.b.create_block();
+        self.b.set_cold_block(back);
+        self.b.ins().brif(none, way.block, &way.args, back, &[]);
         self.finish_way(way);
+        self.go_on_in(back);
+        self.b.ins().jump(on, &[BlockArg::Value(addend)]);
+    }
+
+    fn page_stub(&mut self, flags: MemFlags, store: bool) -> FuncRef {
+        let pages = &mut self.out.pages;
+        let wanted = (flags.0, store);
+        let number = pages.iter().position(|&p| p == wanted).unwrap_or_else(|| {
+            pages.push(wanted);
+            pages.len() - 1
+        });
+        if number == self.page_stubs.len() {
+            self.page_stubs.push(self.names.page_stub(&mut self.b, number as u32));
+        }
+        self.page_stubs[number]
     }
 
     /// Makes the check of an access at `base + imm`, and goes on where it hits.

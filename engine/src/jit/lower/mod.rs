@@ -31,7 +31,7 @@ use super::region::{Region, RegionBlock};
 use crate::ir::Op;
 use crate::ir::regset::RegSet;
 use cranelift_codegen::ir::{
-    self, AbiParam, InstBuilder, Signature, StackSlot, StackSlotData, StackSlotKind, Value, types,
+    self, AbiParam, FuncRef, InstBuilder, Signature, StackSlot, StackSlotData, StackSlotKind, Value, types,
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
@@ -39,7 +39,7 @@ use flow::Flow;
 use kind::{Kind, kind};
 use live::Live;
 use names::Names;
-pub use names::{POOL, RECORD};
+pub use names::{PAGE, POOL, RECORD};
 use out::Ways;
 use pages::Pages;
 use values::Values;
@@ -49,6 +49,8 @@ use values::Values;
 pub struct Lowered {
     /// By link slot: the exit's target relative to the region's entry.
     pub links: Vec<i64>,
+    /// The stubs for pages that the code calls: flags of accesses, and whether they store.
+    pub pages: Vec<(u32, bool)>,
     /// Ops that the code passes to the thunk that runs ops.
     pub pool: Vec<Op>,
 }
@@ -95,6 +97,8 @@ struct Lower<'a> {
     pages: Pages,
     /// By slot of `pages`: the page that it holds, and what to add to addresses in it.
     slots: Vec<[Variable; 2]>,
+    /// By stub of `out.pages`.
+    page_stubs: Vec<FuncRef>,
     names: Names,
     /// Where the guest pc of the region's entry is kept: it is needed seldom, and the allocator would give it a register.
     pc: StackSlot,
@@ -141,6 +145,7 @@ impl<'a> Lower<'a> {
             flow,
             live,
             slots,
+            page_stubs: Vec::new(),
             pages,
             names,
             pc: slot,

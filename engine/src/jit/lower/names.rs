@@ -2,8 +2,8 @@
 
 use super::signature;
 use cranelift_codegen::ir::{
-    AbiParam, ExternalName, GlobalValue, GlobalValueData, SigRef, Signature, UserExternalName,
-    UserExternalNameRef, types,
+    AbiParam, ExtFuncData, ExternalName, FuncRef, GlobalValue, GlobalValueData, SigRef, Signature,
+    UserExternalName, UserExternalNameRef, types,
 };
 use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::FunctionBuilder;
@@ -13,6 +13,9 @@ pub const RECORD: u32 = 0;
 /// Namespace of the symbol that stands for the pool of ops behind the code.
 pub const POOL: u32 = 1;
 
+/// Namespace of the stubs that ask for pages, by number.
+pub const PAGE: u32 = 2;
+
 /// Symbols and signatures.
 pub struct Names {
     record: UserExternalNameRef,
@@ -21,8 +24,7 @@ pub struct Names {
     pub translation: SigRef,
     /// The thunk that runs ops.
     pub slow: SigRef,
-    /// The thunks that fill the TLB.
-    pub fill: SigRef,
+    page: SigRef,
 }
 
 impl Names {
@@ -41,7 +43,7 @@ impl Names {
             pool,
             translation: b.import_signature(signature()),
             slow: b.import_signature(slow(3)),
-            fill: b.import_signature(slow(2)),
+            page: b.import_signature(slow(0)),
         }
     }
 
@@ -62,5 +64,17 @@ impl Names {
     /// Byte `offset` of the pool.
     pub fn pool(&self, b: &mut FunctionBuilder, offset: i64) -> GlobalValue {
         Names::near(b, self.pool, offset)
+    }
+
+    /// The stub `number` that asks for pages.
+    pub fn page_stub(&self, b: &mut FunctionBuilder, number: u32) -> FuncRef {
+        let name = UserExternalName { namespace: PAGE, index: number };
+        let name = b.func.declare_imported_user_function(name);
+        b.import_function(ExtFuncData {
+            name: ExternalName::user(name),
+            signature: self.page,
+            colocated: true,
+            patchable: false,
+        })
     }
 }

@@ -165,7 +165,7 @@ fn kernel_speed() {
         let (_, insns, seconds) = slow.call(offset, rounds);
         let enough = rounds * 20_000_000 / insns;
         let interpreted = seconds * 1e9 / insns as f64;
-        let mut fast = Runner::new(true);
+        let mut fast = Runner::measured();
         fast.call(offset, rounds);
         let (entries, mut best) = (fast.entries, f64::MAX);
         for _ in 0..3 {

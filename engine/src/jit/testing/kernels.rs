@@ -141,14 +141,14 @@ impl Runner {
         self.nanos += cpu_nanos() - start;
         self.compiled += region.insns() as u64;
         self.bytes += emitted.code.len() as u64;
-        if let Ok(dir) = std::env::var("VITRINE_DUMP") {
-            let name = format!("{dir}/region-{:x}", pc - CODE);
-            std::fs::write(format!("{name}.bin"), &emitted.code).expect("written");
-            std::fs::write(format!("{name}.clif"), tier2.clif()).expect("written");
-        }
         self.regions.push(Loaded::new(&emitted));
         let number = self.regions.len() - 1;
         self.blocks.get_mut(&pc).expect("seen").region = Some(number);
+    }
+
+    /// The same with the compiler as it is outside of tests.
+    pub fn measured() -> Runner {
+        Runner { tier2: Some(Tier2::unverified().expect("compiler")), ..Runner::new(true) }
     }
 
     /// Calls kernel `offset` with `rounds`. Returns its result, instructions and seconds.

@@ -103,7 +103,7 @@ impl Fetch {
     /// Drops everything.
     #[must_use]
     pub fn clear(&mut self) -> bool {
-        let gone = !self.table.is_clear();
+        let gone = !self.table.is_clear() || self.lost.any;
         self.table.clear();
         self.void(gone)
     }

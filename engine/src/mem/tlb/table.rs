@@ -65,7 +65,7 @@ pub(super) struct Table {
     sizes: Box<[Size]>,
     /// Slots filled since the table was cleared, some of them twice...
     filled: Vec<u16>,
-    /// ...unless there were too many.
+    /// ...unless there were too many: all may be filled then.
     spilled: bool,
     /// Number of entries.
     used: usize,
@@ -112,9 +112,15 @@ impl Table {
         self.used
     }
 
-    /// Whether nothing was entered since it was cleared.
+    /// Whether nothing was entered since it was cleared, or all of it was found to be gone.
     pub fn is_clear(&self) -> bool {
-        self.filled.is_empty()
+        self.filled.is_empty() && !self.spilled
+    }
+
+    /// Whether a search looks at all slots.
+    #[cfg(test)]
+    pub fn is_spilled(&self) -> bool {
+        self.spilled
     }
 
     /// Whether some entry may be of a mapping that is not global.
@@ -159,8 +165,7 @@ impl Table {
     }
 
     fn note_filled(&mut self, slot: usize) {
-        // The first one is kept in any case: it says that the table is not clear.
-        if self.filled.len() <= self.len() / 4 {
+        if self.filled.len() < self.len() / 4 {
             self.filled.push(slot as u16);
         } else {
             self.spilled = true;
@@ -200,6 +205,20 @@ impl Table {
             (0..sizes.len()).for_each(look);
         } else {
             self.filled.iter().for_each(|&slot| look(slot as usize));
+        }
+        self.note_left();
+    }
+
+    /// After a look at all entries: notes which slots are left, or a table that is never cleared as a whole would soon be
+    /// searched as a whole each time.
+    fn note_left(&mut self) {
+        let held = |slot: u16| self.entries[slot as usize].tag != EMPTY;
+        if !self.spilled {
+            self.filled.retain(|&slot| held(slot));
+        } else if self.used <= self.len() / 8 {
+            self.filled.clear();
+            self.filled.extend((0..self.sizes.len() as u16).filter(|&slot| held(slot)));
+            self.spilled = false;
         }
     }
 

@@ -121,11 +121,13 @@ pub struct Shape {
     pub timer: Option<u32>,
     /// It has loops of many turns.
     pub loops: bool,
+    /// Units between two checkpoints.
+    pub segment: usize,
 }
 
 impl Default for Shape {
     fn default() -> Shape {
-        Shape { turns: 1, timer: None, loops: false }
+        Shape { turns: 1, timer: None, loops: false, segment: SEGMENT }
     }
 }
 
@@ -213,7 +215,7 @@ pub fn shaped(seed: u64, units: usize, split: Range<usize>, detail: Detail, shap
         }
         make(&mut body);
         made.push(Unit { name, bytes: start..body.a.bytes.len(), ctx });
-        if (n + 1) % SEGMENT == 0 || split.contains(&n) || n + 1 == units {
+        if (n + 1) % shape.segment == 0 || split.contains(&n) || n + 1 == units {
             call(&mut body.a, Call::Checkpoint);
             checkpoints.push(n + 1);
         }

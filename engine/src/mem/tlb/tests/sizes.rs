@@ -82,6 +82,23 @@ fn a_table_forgets_what_it_filled_and_nothing_else() {
 }
 
 #[test]
+fn a_table_that_keeps_few_pages_is_not_searched_as_a_whole() {
+    let mut t = Table::new();
+    let keep = Size::new(12, true);
+    t.put(0, 0, keep);
+    for round in 0..100 {
+        for i in 1..40 {
+            t.put(i * PAGE_SIZE, i, Size::PAGE);
+        }
+        assert!(t.is_spilled());
+        t.drop_locals();
+        assert!(!t.is_spilled() && t.used() == 1 && t.get(0) == Some(0), "round {round}");
+    }
+    t.drop_where(|_, _| true);
+    assert!(t.is_clear());
+}
+
+#[test]
 fn resizing_loses_nothing() {
     let mut t = Table::new();
     for i in 0..64 {
