@@ -40,7 +40,8 @@ fn run(way: &Way) {
     if only.is_none() && engine::host::COMPILES {
         // A comparison of the interpreter with itself would find nothing.
         assert!(compiled[1] + compiled[2] > retired / 10, "{compiled:?} of {retired}");
-        assert!(way.mode == Mode::Tier1 || compiled[2] > retired / 100, "{compiled:?} of {retired}");
+        // Adaptive mode compiles by tier 2 what pays, and short programs do not.
+        assert!(way.mode != Mode::Tier2 || compiled[2] > retired / 100, "{compiled:?} of {retired}");
     }
 }
 
