@@ -56,7 +56,7 @@ fn expected(hart: u64) -> u64 {
     let (mut a0, mut x) = (hart + 1, hart + 1);
     for _ in 0..CALLS {
         x = x.wrapping_mul(FACTOR).wrapping_add(1);
-        a0 = apply((x >> 40) * FUNCTIONS >> 24, a0);
+        a0 = apply(((x >> 40) * FUNCTIONS) >> 24, a0);
     }
     a0
 }
