@@ -10,6 +10,7 @@
 //! that reaches the hook while the bit is set moves it. Whoever finds the bit set but not yet acknowledged by all asks for
 //! himself: what he published sooner could be overwritten unseen.
 
+use crate::ir::op::{SINK, Shape};
 use crate::ir::{Block, Boundary, Op};
 use crate::jit::translations::Translations;
 use crate::mem::ram::Memory;
@@ -98,6 +99,15 @@ impl Code {
     #[inline(always)]
     pub fn is_dead(&self) -> bool {
         self.dead.load(Ordering::Relaxed)
+    }
+
+    /// Whether it ends with a branch back, to itself included, that is not a call.
+    pub fn closes_loop(&self) -> bool {
+        self.ops.last().is_some_and(|op| match op.code.shape() {
+            Shape::Branch => op.imm <= 0,
+            Shape::Jump => op.imm <= 0 && op.a == SINK,
+            _ => false,
+        })
     }
 
     /// Number of the guest instruction that op `index` belongs to.

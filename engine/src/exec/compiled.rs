@@ -79,6 +79,16 @@ impl Compiled {
         matches!(mode, Mode::Tier2 | Mode::Adaptive)
     }
 
+    /// Whether tier 1's code of a block counts its runs. Counters are stores, which cost short blocks a tenth of their speed. Where
+    /// tier 2 is to pay for itself only loops count, at the block that closes them, because only they gain much there.
+    fn counts_runs_of(&self, code: &Code) -> bool {
+        match self.mode {
+            Mode::Interpreter | Mode::Tier1 => false,
+            Mode::Tier2 => true,
+            Mode::Adaptive => code.closes_loop(),
+        }
+    }
+
     /// Takes over the settings. The mode that was before, if it changed.
     fn follow_settings(&mut self) -> Option<Mode> {
         let mode = if host::COMPILES { self.settings.mode() } else { Mode::Interpreter };
@@ -219,7 +229,7 @@ impl<G: Guest> Vcpu<G> {
             page_offset: (code.pa & !PAGE_MASK) as u16,
             one_page: code.second_page.is_none(),
             traps_misaligned: G::traps_misaligned(&self.cpu.shared.model),
-            profile: Compiled::profiles(self.compiled.mode),
+            profile: self.compiled.counts_runs_of(code),
             zero: G::ZERO,
             temps: G::TEMPS,
         };

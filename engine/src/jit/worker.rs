@@ -47,7 +47,9 @@ impl Worker {
             Some(profile(translations, code, &rules))
         };
         let begin = Instant::now();
-        let Some(region) = form((head.pa & !PAGE_MASK) as u16, &mut find, &Limits::new(rules)) else {
+        // Branches inside of a loop are often not counted, so each way is as likely: go four deep.
+        let limits = Limits { least: 1.0 / 16.0, ..Limits::new(rules) };
+        let Some(region) = form((head.pa & !PAGE_MASK) as u16, &mut find, &limits) else {
             return;
         };
         let at = |offset: i32| (region.page_offset as i32 + offset) as u64 & (PAGE_SIZE - 1);
