@@ -89,8 +89,8 @@ impl Compiled {
         }
     }
 
-    /// Takes over the settings. The mode that was before, if it changed.
-    fn follow_settings(&mut self) -> Option<Mode> {
+    /// Takes over the settings. Whether the mode changed.
+    fn follow_settings(&mut self) -> bool {
         let mode = if host::COMPILES { self.settings.mode() } else { Mode::Interpreter };
         let t = self.settings.tuning();
         self.code_bytes = t.code_bytes;
@@ -102,20 +102,16 @@ impl Compiled {
             self.tier1_runs = self.policy.tier1_runs(1).into();
             self.tuning = t;
         }
-        let before = std::mem::replace(&mut self.mode, mode);
-        (before != mode).then_some(before)
+        std::mem::replace(&mut self.mode, mode) != mode
     }
 }
 
 impl<G: Guest> Vcpu<G> {
     /// At the start of a slice: no code is running on this hart.
     pub(super) fn begin_compiled(&mut self) {
-        if self.compiled.follow_settings().is_some() {
+        if self.compiled.follow_settings() && self.compiled.is_on() {
             // Tier 1's counters are compiled in only where tier 2 may follow, and links lead to tier 2 where it did.
-            let profiles = Compiled::profiles(self.compiled.mode);
-            if self.compiled.is_on() {
-                self.code.translations().set_flavour(profiles);
-            }
+            self.code.translations().set_flavour(Compiled::profiles(self.compiled.mode));
         }
         self.sync_translations();
     }

@@ -231,8 +231,9 @@ impl Arena {
         spaces.records.free(place.record.0, place.record.1);
     }
 
-    /// The bytes of a translation as they lie in memory, for showing.
-    pub fn bytes(&self, place: &Place) -> Vec<u8> {
+    /// The bytes of a translation as they lie in memory.
+    #[cfg(test)]
+    fn bytes(&self, place: &Place) -> Vec<u8> {
         // SAFETY: code bytes do not change while the place is held.
         unsafe { std::slice::from_raw_parts(self.base.add(place.code.0), place.code.1) }.to_vec()
     }

@@ -363,14 +363,6 @@ impl Translations {
             }
         }
     }
-
-    /// Host bytes of a block's best translation, for showing.
-    pub fn host_code(&self, code: &Code) -> Option<(Tier, u64, Vec<u8>)> {
-        let arena = self.arena()?;
-        let inner = self.inner.lock();
-        let unit = inner.units.get(inner.by_record.get(&code.record())?)?;
-        Some((unit.tier, arena.entry(&unit.place), arena.bytes(&unit.place)))
-    }
 }
 
 fn address(arena: &Arena, place: &Place) -> u64 {
