@@ -80,6 +80,8 @@ struct Progress {
     bytes: u64,
     running: bool,
     paused: bool,
+    /// What is queued is not run any more.
+    abandoned: bool,
 }
 
 struct Shared {
@@ -201,9 +203,14 @@ impl DiskWorker {
 
 impl Drop for DiskWorker {
     fn drop(&mut self) {
-        // The thread runs what is queued, then ends. It may be the one that drops us, if a completion was the last
-        // to hold the device: then it cannot wait for itself.
+        // The thread runs what is queued, then ends; unless it is paused: then what is queued is part of a saved state,
+        // which will run it, and which fits no other disk than that of now. The thread may be the one that drops us,
+        // if a completion was the last to hold the device: then it cannot wait for itself.
         self.queue = None;
+        {
+            let mut p = self.shared.progress.lock();
+            p.abandoned = p.paused;
+        }
         self.resume();
         if let Some(thread) = self.thread.take()
             && thread.thread().id() != std::thread::current().id()
@@ -217,18 +224,21 @@ impl Drop for DiskWorker {
 impl Shared {
     fn run(&self, requests: &Receiver<(u64, DiskOp)>) {
         for (tag, op) in requests {
-            self.begin();
+            if !self.begin() {
+                return;
+            }
             self.serve(tag, op);
         }
     }
 
-    /// Waits while paused.
-    fn begin(&self) {
+    /// Waits while paused; then says whether to go on.
+    fn begin(&self) -> bool {
         let mut p = self.progress.lock();
         while p.paused {
             self.changed.wait(&mut p);
         }
-        p.running = true;
+        p.running = !p.abandoned;
+        p.running
     }
 
     fn serve(&self, tag: u64, op: DiskOp) {
