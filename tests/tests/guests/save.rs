@@ -73,6 +73,10 @@ fn disk_and_network(disk: &Path, transport: Transport) -> Result<MachineConfig> 
     Ok(config)
 }
 
+/// Keeps the disk busy, in the background, until it is told to end.
+const WRITER: &str = "(n=0; until test -e /stop; do busybox dd if=/dev/urandom of=/mnt/$((n % 8)) bs=64k count=64; busybox sync; \
+    n=$((n + 1)); done; echo all \"\"written) 2>/dev/null &";
+
 fn goes_on_with_disk_and_network(transport: Transport) -> Result<()> {
     let dir = tempfile::tempdir()?;
     let (disk, state) = (dir.path().join("disk.raw"), dir.path().join("state"));
@@ -87,15 +91,14 @@ fn goes_on_with_disk_and_network(transport: Transport) -> Result<()> {
     guest.shell("busybox mount -t ext4 /dev/vda /mnt")?;
     ensure!(guest.shell(&ask)?.contains("yes"), "no connection before");
     // Requests must be under way when the machine is saved, and go on afterwards.
-    guest.keys("(for n in 1 2 3 4 5 6 7 8; do busybox dd if=/dev/urandom of=/mnt/$n bs=64k count=64; busybox sync; done; echo all \"\"written) 2>/dev/null &\r")?;
+    guest.keys(&format!("{WRITER}\r"))?;
     guest.expect("# ")?;
-    std::thread::sleep(Duration::from_millis(700));
+    guest.shell("until test -e /mnt/3; do busybox usleep 10000; done")?;
     guest.save(&dir.path().join("on the way"), AfterSave::Continue)?;
     ensure!(guest.handle().state() == RunState::Running, "saving stops the machine");
-    std::thread::sleep(Duration::from_millis(300));
+    guest.shell("echo more >/mnt/more && busybox sync")?;
     guest.save(&state, AfterSave::PowerOff)?;
     ensure!(guest.off()? == GuestExit::Suspended, "the machine is not suspended");
-    let written_before = guest.text().contains("all written");
     drop(guest);
     // The disk has changed since the first state: going on from there would destroy it.
     let mut stale = Guest::resume(&config, &dir.path().join("on the way"), LIMIT)?;
@@ -104,13 +107,12 @@ fn goes_on_with_disk_and_network(transport: Transport) -> Result<()> {
     drop(stale);
 
     let mut guest = Guest::resume(&config, &state, LIMIT)?;
-    if !written_before {
-        guest.expect("all written")?;
-    }
+    guest.shell("echo >/stop")?;
+    guest.wait("the writer's end", |g| g.text().contains("all written").then_some(()))?;
     guest.keys("\r")?;
     guest.expect("# ")?;
     ensure!(guest.shell(&ask)?.contains("yes"), "no connection afterwards");
-    guest.shell("cd /mnt && busybox md5sum 1 2 3 4 5 6 7 8 > sums && cd / && busybox umount /mnt")?;
+    guest.shell("cd /mnt && busybox md5sum [0-7] > sums && cd / && busybox umount /mnt")?;
     guest.shell("e2fsck -f -n /dev/vda")?;
     guest.keys("busybox poweroff -f\r")?;
     guest.powered_off()?;
