@@ -19,6 +19,7 @@ pub use watchdog::Watchdog;
 
 use std::path::Path;
 use vitrine::config::{Boot, MachineConfig, Network, NetworkMode};
+use vitrine::machine::api::EngineMode;
 
 /// A machine of one hart and 1 GiB without network that boots Linux by the built-in firmware.
 pub fn linux(name: &str, kernel: &Path, initrd: &Path, append: &str) -> MachineConfig {
@@ -31,8 +32,18 @@ pub fn linux(name: &str, kernel: &Path, initrd: &Path, append: &str) -> MachineC
             ..Boot::default()
         },
         net: Network { mode: NetworkMode::None, ..Network::default() },
+        engine: engine(),
         ..MachineConfig::default()
     }
+}
+
+/// The mode in which guests run whose test asks for none: `VITRINE_ENGINE`, or the default. All these tests in one mode show
+/// that it boots and serves whatever the others do.
+pub fn engine() -> EngineMode {
+    let Ok(word) = std::env::var("VITRINE_ENGINE") else { return EngineMode::default() };
+    let mode = EngineMode::from_word(&word);
+    assert!(mode.is_some(), "VITRINE_ENGINE: there is no mode {word}");
+    mode.unwrap_or_default()
 }
 
 /// Whether everything is to be run in every mode of the engine, which takes hours on a small host: `VITRINE_ALL_MODES`.

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
 use std::time::Duration;
 use tests::guest::asm::{self, RAM, Segment};
-use tests::guest::{Guest, images, text};
+use tests::guest::{Guest, engine, images, text};
 use vitrine::config::{Boot, MachineConfig, MemorySize, Network, NetworkMode};
 use vitrine::machine::api::{Command, GuestExit, RunState, StartOptions};
 use vitrine::machine::spawn;
@@ -21,6 +21,7 @@ fn machine(name: &str, kernel: &Path) -> MachineConfig {
         memory: MemorySize(64 << 20),
         boot: Boot { kernel: Some(text(kernel)), ..Boot::default() },
         net: Network { mode: NetworkMode::None, ..Network::default() },
+        engine: engine(),
         ..MachineConfig::default()
     }
 }

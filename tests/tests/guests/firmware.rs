@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use std::time::Duration;
-use tests::guest::{Guest, images, linux, text};
+use tests::guest::{Guest, engine, images, linux, text};
 use vitrine::config::{Boot, MachineConfig, Network, NetworkMode};
 
 const LIMIT: Duration = Duration::from_secs(600);
@@ -39,6 +39,7 @@ fn u_boot_answers() -> Result<()> {
             ..Boot::default()
         },
         net: Network { mode: NetworkMode::None, ..Network::default() },
+        engine: engine(),
         ..MachineConfig::default()
     };
     let mut guest = Guest::start(&config, LIMIT)?;
