@@ -11,9 +11,11 @@ use crate::jit::block::BlockInput;
 use crate::jit::queue::Queue;
 use crate::jit::region::GuestRules;
 use crate::jit::translations::Tier;
+use crate::jit::wanted::{Flavour, Wanted};
 use crate::jit::worker::Worker;
 use crate::mem::PAGE_MASK;
 use crate::tier::events::What;
+use crate::tier::pins::Level;
 use crate::tier::policy::{Adaptive, Ask, Cost, Eager, Policy, Verdict};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -44,6 +46,11 @@ pub(super) struct Compiled {
     tier1_runs: u64,
     code_bytes: u64,
     tuning: Tuning,
+    /// What is wanted, and its version.
+    wanted: Arc<Wanted>,
+    wants: u64,
+    /// Something is pinned.
+    pinned: bool,
     /// Epoch of the translations that the jump cache was last cleared for.
     epoch: u64,
     misses: u64,
@@ -63,6 +70,9 @@ impl Compiled {
             tier1_runs: 0,
             code_bytes: 0,
             tuning: Tuning::default(),
+            wanted: Arc::default(),
+            wants: 0,
+            pinned: false,
             epoch: 0,
             misses: 0,
             insns: 0,
@@ -73,20 +83,6 @@ impl Compiled {
     #[inline(always)]
     pub(super) fn is_on(&self) -> bool {
         self.mode != Mode::Interpreter
-    }
-
-    fn profiles(mode: Mode) -> bool {
-        matches!(mode, Mode::Tier2 | Mode::Adaptive)
-    }
-
-    /// Whether tier 1's code of a block counts its runs. Counters are stores, which cost short blocks a tenth of their speed. Where
-    /// tier 2 is to pay for itself only loops count, at the block that closes them, because only they gain much there.
-    fn counts_runs_of(&self, code: &Code) -> bool {
-        match self.mode {
-            Mode::Interpreter | Mode::Tier1 => false,
-            Mode::Tier2 => true,
-            Mode::Adaptive => code.closes_loop(),
-        }
     }
 
     /// Takes over the settings. Whether the mode changed.
@@ -111,9 +107,19 @@ impl<G: Guest> Vcpu<G> {
     pub(super) fn begin_compiled(&mut self) {
         if self.compiled.follow_settings() && self.compiled.is_on() {
             // Tier 1's counters are compiled in only where tier 2 may follow, and links lead to tier 2 where it did.
-            self.code.translations().set_flavour(Compiled::profiles(self.compiled.mode));
+            self.code.translations().set_flavour(Flavour::of(self.compiled.mode));
+        }
+        if self.compiled.wants != self.code.translations().wants() {
+            self.follow_wanted();
         }
         self.sync_translations();
+    }
+
+    /// Takes over what is wanted.
+    fn follow_wanted(&mut self) {
+        let compiled = &mut self.compiled;
+        (compiled.wanted, compiled.wants) = self.code.translations().wanted();
+        compiled.pinned = !compiled.wanted.pins.is_empty();
     }
 
     /// Lets go of translations that are gone.
@@ -143,13 +149,33 @@ impl<G: Guest> Vcpu<G> {
         let local = self.jumps.local(index);
         let entry = match self.code.translations().entry(&local.code) {
             Some(entry) => entry,
-            None if local.runs < self.compiled.tier1_runs || local.code.second_page.is_some() => return None,
+            None if local.runs < self.compiled.tier1_runs && !self.compiled.pinned => return None,
+            None if local.code.second_page.is_some() => return None,
             None => {
                 let (code, runs) = (local.code.clone(), local.runs);
+                if self.compiled.pinned && !self.is_ripe(&code, runs) {
+                    return None;
+                }
                 self.compile(&code, runs)?
             }
         };
         Some(self.enter(entry, exact))
+    }
+
+    /// Whether it is time to compile a block, where some are pinned.
+    #[cold]
+    fn is_ripe(&self, code: &Code, runs: u64) -> bool {
+        let enough = self.compiled.tier1_runs.max(1);
+        match self.compiled.wanted.pins.level(code.pa) {
+            None => runs >= enough,
+            Some(Level::Interpreter) => {
+                if runs == enough {
+                    self.code.translations().events.push(code.pa, What::Pinned { tier: 0 }, 0, 0);
+                }
+                false
+            }
+            Some(_) => true,
+        }
     }
 
     fn enter(&mut self, entry: u64, exact: bool) -> After {
@@ -219,13 +245,14 @@ impl<G: Guest> Vcpu<G> {
             return None;
         }
         let begin = Instant::now();
+        let profile = self.compiled.wanted.counts(code);
         let input = BlockInput {
             ops: &code.ops,
             bounds: &code.bounds,
             page_offset: (code.pa & !PAGE_MASK) as u16,
             one_page: code.second_page.is_none(),
             traps_misaligned: G::traps_misaligned(&self.cpu.shared.model),
-            profile: self.compiled.counts_runs_of(code),
+            profile,
             zero: G::ZERO,
             temps: G::TEMPS,
         };
@@ -248,8 +275,24 @@ impl<G: Guest> Vcpu<G> {
             translations.evict_to(self.compiled.code_bytes / 4 * 3);
             self.sync_translations();
         }
-        let heat = self.compiled.policy.tier2_runs(code.insns).min(i32::MAX as u32) as i32;
-        translations.install(Tier::One, vec![code.clone()], &emitted, heat);
+        let level = self.compiled.wanted.pins.level(code.pa);
+        let runs_there = match level {
+            Some(Level::Tier2) => {
+                // Tier 2 may have been asked before, and have left it alone.
+                code.ask_again();
+                self.compiled.tuning.tier2_eager_runs
+            }
+            _ => self.compiled.policy.tier2_runs(code.insns),
+        };
+        let heat = profile.then_some(runs_there.clamp(1, i32::MAX as u32 / 2) as i32);
+        if !translations.install(Tier::One, vec![code.clone()], &emitted, heat) {
+            // Something else is wanted by now; or there is no memory.
+            self.follow_wanted();
+            return None;
+        }
+        if level.is_some() && runs < self.compiled.tier1_runs {
+            translations.events.push(code.pa, What::Pinned { tier: 1 }, 0, 0);
+        }
         translations.events.push(code.pa, What::Tier1 { runs }, 0, ns);
         translations.entry(code)
     }
@@ -257,17 +300,24 @@ impl<G: Guest> Vcpu<G> {
     /// The block of this record is hot: tier 2 may have it.
     fn ask_for_tier2(&mut self, record: u64) {
         let translations = self.code.translations();
-        if !Compiled::profiles(self.compiled.mode) {
-            // Made by a hart that had not heard of the mode yet.
+        let Some((code, Tier::One, heat)) = translations.hot(record) else { return };
+        let level = self.compiled.wanted.pins.level(code.pa);
+        if level == Some(Level::Tier1) {
+            translations.events.push(code.pa, What::Pinned { tier: 1 }, 0, 0);
             return translations.set_heat(record, i32::MAX);
         }
-        let Some((code, Tier::One, heat)) = translations.hot(record) else { return };
         let queue = &self.compiled.queue;
         let counts = &translations.counts;
         let load = |n: &[AtomicU64; 2]| n[1].load(Ordering::Relaxed);
         let cost = Cost { ns: load(&counts.compile_ns), insns: load(&counts.insns) };
         let ask = Ask { insns: code.insns, heat, queued: queue.len(), cost };
         let runs = match self.compiled.policy.decide(&ask) {
+            _ if level == Some(Level::Tier2) => {
+                if queue.push(&code, u64::MAX) {
+                    translations.events.push(code.pa, What::Pinned { tier: 2 }, ask.queued, 0);
+                }
+                1 << 16
+            }
             Verdict::Promote { saving_ns } => {
                 if queue.push(&code, heat as u64) {
                     translations.events.push(code.pa, What::Asked { heat, saving_ns }, ask.queued, 0);

@@ -12,6 +12,8 @@ use crate::cache::code::CodeMap;
 use crate::cache::jump::JumpCounts;
 use crate::guest::Guest;
 use crate::mem::tlb::TlbCounts;
+use crate::tier::pins::{Pin, PinError};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
@@ -102,6 +104,13 @@ pub trait Engine: Send + Sync {
     fn progress(&self, id: usize) -> Option<(u64, u64, bool)>;
     /// Which tiers run guest code, and their thresholds. Changes take effect at the harts' next polls.
     fn settings(&self) -> &Arc<Settings>;
+    /// Holds the blocks in a range of physical addresses in a tier. When this returns nothing enters code that contradicts the pin any
+    /// more; a hart that is inside of some leaves at its next poll.
+    fn pin(&self, pin: Pin) -> Result<(), PinError>;
+    /// Lets a range go, `None` all. Whether anything was pinned there.
+    fn unpin(&self, range: Option<Range<u64>>) -> Result<bool, PinError>;
+    /// What is pinned, lowest address first.
+    fn pins(&self) -> Vec<Pin>;
     /// What the tiers have done, as of each hart's last poll.
     fn tiers(&self) -> TierCounts;
     /// The code map.
@@ -189,6 +198,18 @@ impl<G: Guest> Engine for Harts<G> {
 
     fn settings(&self) -> &Arc<Settings> {
         Harts::settings(self)
+    }
+
+    fn pin(&self, pin: Pin) -> Result<(), PinError> {
+        Harts::pin(self, pin)
+    }
+
+    fn unpin(&self, range: Option<Range<u64>>) -> Result<bool, PinError> {
+        Harts::unpin(self, range)
+    }
+
+    fn pins(&self) -> Vec<Pin> {
+        Harts::code(self).translations().wanted().0.pins.list().to_vec()
     }
 
     fn tiers(&self) -> TierCounts {

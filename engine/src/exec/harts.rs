@@ -15,7 +15,10 @@ use crate::jit::queue::Queue;
 use crate::jit::region::GuestRules;
 use crate::jit::translations::Translations;
 use crate::jit::worker::Worker;
+use crate::mem::ram::RegionSpec;
+use crate::tier::pins::{Pin, PinError};
 use parking_lot::{Condvar, Mutex, MutexGuard};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -96,6 +99,26 @@ impl<G: Guest> Harts<G> {
     /// The settings of the tiers.
     pub fn settings(&self) -> &Arc<Settings> {
         &self.settings
+    }
+
+    /// See [`Engine::pin`](super::engine::Engine::pin).
+    pub fn pin(&self, pin: Pin) -> Result<(), PinError> {
+        let Range { start, end } = pin.range;
+        let overlaps = |r: &RegionSpec| start < r.base.saturating_add(r.len) && r.base < end;
+        if start < end && !self.shared.memory.regions().iter().any(overlaps) {
+            return Err(PinError::NoMemory { start, end });
+        }
+        self.code.translations().change_pins(|pins| pins.add(pin))?;
+        self.kick_all();
+        Ok(())
+    }
+
+    /// See [`Engine::unpin`](super::engine::Engine::unpin).
+    pub fn unpin(&self, range: Option<Range<u64>>) -> Result<bool, PinError> {
+        let range = range.unwrap_or(0..u64::MAX);
+        let changed = self.code.translations().change_pins(|pins| pins.remove(&range))?;
+        self.kick_all();
+        Ok(changed)
     }
 
     /// What the tiers have done.

@@ -10,6 +10,7 @@ pub mod record;
 pub mod region;
 pub mod tier2;
 pub mod translations;
+pub mod wanted;
 pub mod worker;
 
 #[cfg(test)]

@@ -10,14 +10,16 @@
 use super::arena::{Arena, Place};
 use super::emitted::Emitted;
 use super::record::link_offset;
+use super::wanted::{Flavour, Made, Wanted};
 use crate::cache::code::Code;
 use crate::host;
 use crate::tier::events::{Events, What};
 use crate::tier::heat::Heat;
+use crate::tier::pins::Pins;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -37,11 +39,6 @@ pub const MAX_LINKS: usize = 512;
 /// Number of a translation; never used twice.
 type Id = u64;
 
-/// Tier 1 code does not count its runs.
-const PLAIN: u8 = 1;
-/// Tier 1 code counts its runs, tier 2 may follow.
-const COUNTING: u8 = 2;
-
 /// A link slot: translation and number of the slot.
 type Slot = (Id, usize);
 
@@ -60,6 +57,15 @@ struct Unit {
     counter: (u64, i32),
     /// How hot it was when its counter last ran out.
     heat: Heat,
+    /// It counts its runs.
+    counts: bool,
+}
+
+impl Unit {
+    fn made(&self, arena: &Arena) -> Made<'_> {
+        let current = self.parts.first().is_some_and(|c| c.record() == address(arena, &self.place));
+        Made { tier: self.tier, parts: &self.parts, counts: self.counts, current }
+    }
 }
 
 struct Retired {
@@ -77,6 +83,8 @@ struct Inner {
     /// Translations that a block is part of, by the block's address.
     by_code: FxHashMap<usize, Vec<Id>>,
     retired: VecDeque<Retired>,
+    /// Nothing is installed that does not fit this.
+    wanted: Arc<Wanted>,
 }
 
 /// What the translations of a machine have done.
@@ -109,8 +117,8 @@ pub struct Translations {
     epoch: AtomicU64,
     /// What each hart had seen when it last began a slice; `u64::MAX` while it runs no guest code.
     seen: Vec<AtomicU64>,
-    /// Whether tier 1 code counts its runs: [`PLAIN`] or [`COUNTING`], 0 before there was any.
-    flavour: AtomicU8,
+    /// Moves when something else is wanted.
+    wants: AtomicU64,
     /// Counts.
     pub counts: TranslationCounts,
     /// What was decided, and why.
@@ -129,7 +137,7 @@ impl Translations {
             inner: Mutex::default(),
             epoch: AtomicU64::new(1),
             seen: (0..harts).map(|_| AtomicU64::new(u64::MAX)).collect(),
-            flavour: AtomicU8::new(0),
+            wants: AtomicU64::new(1),
             counts: TranslationCounts::default(),
             events: Events::default(),
         }
@@ -168,18 +176,21 @@ impl Translations {
     }
 
     /// Installs a translation of `parts` (entry first). If all of them live, entries and links to the entry block lead to it
-    /// from now on. False if one has died, or there is no room.
-    pub fn install(&self, tier: Tier, parts: Vec<Arc<Code>>, emitted: &Emitted, heat: i32) -> bool {
+    /// from now on. `heat`: the runs after which it asks for the tier above; `None` if it does not count them. False if a part has died, there
+    /// is no room, or it is not what is wanted (any more).
+    pub fn install(&self, tier: Tier, parts: Vec<Arc<Code>>, emitted: &Emitted, heat: Option<i32>) -> bool {
         let (Some(head), Some(arena)) = (parts.first().cloned(), self.arena()) else { return false };
         let mut inner = self.inner.lock();
         // Whoever kills a block marks it dead first and then comes here.
         if parts.iter().any(|c| c.is_dead()) {
             return false;
         }
-        if tier == Tier::Two && self.flavour.load(Ordering::Acquire) != COUNTING {
-            // The mode changed while it was compiled.
+        // The mode or a pin may have changed while it was compiled.
+        let made = Made { tier, parts: &parts, counts: heat.is_some(), current: true };
+        if !inner.wanted.fits(&made) {
             return false;
         }
+        let (counts, heat) = (heat.is_some(), heat.unwrap_or(i32::MAX));
         if tier == Tier::One && head.record() != 0 {
             // Another hart was first.
             return true;
@@ -207,6 +218,7 @@ impl Translations {
             incoming: Vec::new(),
             counter: (0, heat),
             heat: Heat::new(Instant::now()),
+            counts,
         };
         let old = head.record();
         if let Some(&lower) = inner.by_record.get(&old) {
@@ -278,6 +290,13 @@ impl Translations {
         })
     }
 
+    /// The tiers of all translations that a block is part of, oldest first.
+    pub fn tiers_of(&self, code: &Arc<Code>) -> Vec<Tier> {
+        let inner = self.inner.lock();
+        let ids = inner.by_code.get(&key(code)).map_or(&[][..], Vec::as_slice);
+        ids.iter().filter_map(|id| inner.units.get(id)).map(|u| u.tier).collect()
+    }
+
     /// Sets the heat counter of the record at this address, if a translation still has it.
     pub fn set_heat(&self, record: u64, heat: i32) {
         let Some(arena) = self.arena() else { return };
@@ -301,23 +320,57 @@ impl Translations {
         true
     }
 
-    /// Says whether tier 1 code has counters from now on, and tier 2 may follow. A change drops everything: code of the other
-    /// kind links to the wrong places.
-    pub fn set_flavour(&self, profiles: bool) {
-        let flavour = if profiles { COUNTING } else { PLAIN };
-        if self.flavour.swap(flavour, Ordering::AcqRel) != flavour {
-            self.discard_all();
+    /// What is wanted, and the number of its version.
+    pub fn wanted(&self) -> (Arc<Wanted>, u64) {
+        let inner = self.inner.lock();
+        (inner.wanted.clone(), self.wants.load(Ordering::Acquire))
+    }
+
+    /// The number of the version of [`Translations::wanted`].
+    pub fn wants(&self) -> u64 {
+        self.wants.load(Ordering::Acquire)
+    }
+
+    /// Says which blocks count their runs in tier 1 from now on, and whether tier 2 may follow.
+    pub fn set_flavour(&self, flavour: Flavour) {
+        let mut inner = self.inner.lock();
+        if inner.wanted.flavour != flavour {
+            let pins = inner.wanted.pins.clone();
+            self.want(&mut inner, Wanted { flavour, pins });
         }
+    }
+
+    /// Changes what is pinned. What does not fit is unlinked when this returns; harts that are inside leave at their next poll.
+    pub fn change_pins<T>(&self, change: impl FnOnce(&mut Pins) -> T) -> T {
+        let mut inner = self.inner.lock();
+        let mut wanted = Wanted::clone(&inner.wanted);
+        let result = change(&mut wanted.pins);
+        if wanted.pins != inner.wanted.pins {
+            self.want(&mut inner, wanted);
+        }
+        result
+    }
+
+    fn want(&self, inner: &mut Inner, wanted: Wanted) {
+        let before = std::mem::replace(&mut inner.wanted, Arc::new(wanted));
+        self.wants.fetch_add(1, Ordering::AcqRel);
+        let (wanted, Some(arena)) = (&inner.wanted, self.arena.get().and_then(Option::as_ref)) else {
+            return;
+        };
+        let goes = |unit: &Unit| {
+            let made = unit.made(arena);
+            // Counters of blocks that are pinned, or were, are set for that.
+            let moved = made.tier == Tier::One && made.current && !wanted.same_level(&before, made.parts);
+            moved || !wanted.fits(&made)
+        };
+        let ids: Vec<Id> = inner.units.iter().filter(|(_, u)| goes(u)).map(|(&id, _)| id).collect();
+        self.retire_all(inner, &ids);
     }
 
     /// Drops everything.
     pub fn discard_all(&self) {
-        self.discard_where(|_| true);
-    }
-
-    fn discard_where(&self, hit: impl Fn(&Unit) -> bool) {
         let mut inner = self.inner.lock();
-        let ids: Vec<Id> = inner.units.iter().filter(|(_, u)| hit(u)).map(|(&id, _)| id).collect();
+        let ids: Vec<Id> = inner.units.keys().copied().collect();
         self.retire_all(&mut inner, &ids);
     }
 
@@ -410,6 +463,10 @@ fn retire(arena: &Arena, inner: &mut Inner, epoch: u64, id: Id) {
         if let Some(t) = target.and_then(|t| inner.units.get_mut(&t)) {
             t.incoming.retain(|&s| s != (id, n));
         }
+    }
+    if let Some(head) = unit.parts.first().filter(|_| unit.tier == Tier::Two) {
+        // Whoever dropped it (a mode, a pin, want of room) did not mean for ever.
+        head.ask_again();
     }
     let record = address(arena, &unit.place);
     inner.by_record.remove(&record);

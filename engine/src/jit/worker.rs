@@ -12,6 +12,7 @@ use crate::ir::Opcode;
 use crate::ir::op::{CallSite, Shape};
 use crate::mem::{PAGE_MASK, PAGE_SIZE};
 use crate::tier::events::What;
+use crate::tier::pins::Level;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -40,10 +41,17 @@ impl Worker {
         }
         let Some(tier2) = &mut self.tier2 else { return };
         let translations = self.code.translations();
+        let (wanted, _) = translations.wanted();
+        if !wanted.in_regions(head) {
+            // Pinned, or another mode, since it asked.
+            return head.ask_again();
+        }
+        let pinned = |c: &Code| wanted.pins.level(c.pa) == Some(Level::Tier2);
+        let may = |c: &Code| pinned(c) || wanted.in_regions(c) && !stays_in_tier1(c);
         let (page, key) = (head.pa & PAGE_MASK, head.key);
         let (code, rules) = (&self.code, self.rules);
         let mut find = |offset: u16| {
-            let code = code.find(page | offset as u64, key).filter(|c| !stays_in_tier1(c))?;
+            let code = code.find(page | offset as u64, key).filter(|c| may(c))?;
             Some(profile(translations, code, &rules))
         };
         let begin = Instant::now();
@@ -62,7 +70,7 @@ impl Worker {
         match (made, parts) {
             // The blocks must be those that were compiled: a page may have been written and lifted anew meanwhile.
             (Ok(emitted), Some(parts)) if region.blocks.iter().zip(&parts).all(|(b, p)| b.ops == p.ops) => {
-                if translations.install(Tier::Two, parts, &emitted, i32::MAX) {
+                if translations.install(Tier::Two, parts, &emitted, None) {
                     translations.events.push(head.pa, What::Tier2 { insns: region.insns() }, waiting, ns);
                 } else {
                     head.ask_again();

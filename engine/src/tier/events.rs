@@ -35,6 +35,11 @@ pub enum What {
         /// Guest instructions of the region.
         insns: u32,
     },
+    /// Not asked by heat: it is held in this tier (0 is the interpreter) by a pin, and stays there or goes there.
+    Pinned {
+        /// The tier.
+        tier: u8,
+    },
     /// A compiler refused it; it stays in the tier below.
     Failed {
         /// The tier that refused.

@@ -2,4 +2,5 @@
 
 pub mod events;
 pub mod heat;
+pub mod pins;
 pub mod policy;

@@ -10,4 +10,5 @@ mod litmus;
 mod lockstep;
 mod machine;
 mod paging;
+mod pins;
 mod sync;
