@@ -91,6 +91,7 @@ pub fn report(status: &Status) -> String {
             grouped(c.jump_hits),
             grouped(c.jump_misses)
         ),
+        format!("copies and fills in bulk: {} of {} instructions", grouped(c.idioms), grouped(c.idiom_insns)),
     ]
     .join("\n")
 }
@@ -132,6 +133,8 @@ mod tests {
             queued: 13,
             jump_hits: 3,
             jump_misses: 1,
+            idioms: 2,
+            idiom_insns: 4_321,
         };
         let text = report(&status);
         for part in [
@@ -140,6 +143,7 @@ mod tests {
             "tier 2: 2 regions compiled of 50 instructions in 1.0 ms (500.0 us each, 20.0 us an instruction), 20 host bytes an instruction; 1 failed",
             "5.0 MiB in use; 11 translations invalidated, 12 evicted; 13 regions wait",
             "3 found their target, 1 did not (75.00 % hit)",
+            "copies and fills in bulk: 2 of 4,321 instructions",
         ] {
             assert!(text.contains(part), "no {part:?} in\n{text}");
         }

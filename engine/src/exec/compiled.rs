@@ -141,6 +141,9 @@ impl<G: Guest> Vcpu<G> {
         hart.compiled[1].store(self.cpu.core.tier2_insns, Ordering::Relaxed);
         hart.lookups[0].store(self.cpu.core.jump_hits, Ordering::Relaxed);
         hart.lookups[1].store(self.compiled.misses, Ordering::Relaxed);
+        for (to, from) in hart.idioms.iter().zip(self.cpu.core.idioms) {
+            to.store(from, Ordering::Relaxed);
+        }
     }
 
     /// Runs the block as compiled code, which goes on to others; `None` if there is none and it is not time for any.

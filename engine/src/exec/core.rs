@@ -70,6 +70,8 @@ pub struct Core {
     pub jump_hits: u64,
     /// Guest instructions retired by tier 2; each region adds what it has run when control leaves it.
     pub tier2_insns: u64,
+    /// Runs of [idioms](crate::jit::idiom), and the guest instructions that they did.
+    pub idioms: [u64; 2],
     /// The reservation.
     pub held: Held,
     /// Host stack pointer with which translations are entered; it points at the return address into the entry thunk.

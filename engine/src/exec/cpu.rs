@@ -134,6 +134,7 @@ impl<G: Guest> Cpu<G> {
                 jump_hits: 0,
                 held: Held::NONE,
                 tier2_insns: 0,
+                idioms: [0; 2],
                 entry_sp: 0,
                 guest_fcr: host::fcr(0),
                 host_fcr: host::fcr(0),

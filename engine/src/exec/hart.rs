@@ -156,6 +156,8 @@ pub struct Hart<R> {
     pub compiled: [AtomicU64; 2],
     /// Look-ups in the jump cache by compiled code that hit; that missed.
     pub lookups: [AtomicU64; 2],
+    /// Runs of idioms; guest instructions that they did.
+    pub idioms: [AtomicU64; 2],
     /// Nanoseconds of host time spent waiting, published at polls.
     pub idle_ns: AtomicU64,
 }
@@ -172,6 +174,7 @@ impl<R> Hart<R> {
             retired: AtomicU64::new(0),
             compiled: [const { AtomicU64::new(0) }; 2],
             lookups: [const { AtomicU64::new(0) }; 2],
+            idioms: [const { AtomicU64::new(0) }; 2],
             idle_ns: AtomicU64::new(0),
         })
     }

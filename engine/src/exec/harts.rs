@@ -143,6 +143,8 @@ impl<G: Guest> Harts<G> {
             queued: self.queue.len() as u64,
             jump_hits: sum(&|h| &h.lookups[0]),
             jump_misses: sum(&|h| &h.lookups[1]),
+            idioms: sum(&|h| &h.idioms[0]),
+            idiom_insns: sum(&|h| &h.idioms[1]),
         }
     }
 

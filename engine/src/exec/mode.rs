@@ -127,4 +127,8 @@ pub struct TierCounts {
     pub jump_hits: u64,
     /// See `jump_hits`.
     pub jump_misses: u64,
+    /// Runs of loops that copy or fill memory, many iterations at once.
+    pub idioms: u64,
+    /// Guest instructions that they did, of those of tier 2.
+    pub idiom_insns: u64,
 }

@@ -32,6 +32,7 @@ pub fn thunks<G: Guest>() -> Thunks {
         page_load: 0,
         page_store: 0,
         op_all: 0,
+        idiom: 0,
     }
 }
 

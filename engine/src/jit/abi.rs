@@ -31,7 +31,9 @@
 //! pc), after storing the budget to [`Core::budget`] and dirty guest registers to the state; a fault does not come back. TLB
 //! misses: nothing is passed or stored but the address in [`Core::value`] and the flags in [`Core::access`]; in [`Core::value`] comes
 //! back the addend of the page, which is in the TLB then, or [`NO_PAGE`] where the access is none that compiled code can do (it faults, crosses pages, is a device's or goes
-//! to a page with code): the region then leaves with [`Exit::POLL`] before the instruction.
+//! to a page with code): the region then leaves with [`Exit::POLL`] before the instruction. Idioms: (address of the
+//! [`Idiom`](super::idiom::Idiom)), after storing what its loop reads to the state and the budget of polls to [`Core::value`]; in [`Core::value`] come
+//! back the instructions that were run, and in the state, if there were any, all words that the loop writes.
 
 use crate::exec::core::Core;
 use std::mem::offset_of;
@@ -112,4 +114,6 @@ pub struct Thunks {
     pub page_store: u64,
     /// Tier 2: as `op`.
     pub op_all: u64,
+    /// Tier 2: iterations of an [idiom](super::idiom).
+    pub idiom: u64,
 }

@@ -4,6 +4,7 @@ pub mod abi;
 pub mod arena;
 pub mod block;
 pub mod emitted;
+pub mod idiom;
 mod lower;
 pub mod queue;
 pub mod record;

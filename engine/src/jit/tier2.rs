@@ -5,7 +5,7 @@
 //! want is an error, so that such code is never published.
 
 use super::emitted::{Emitted, RecordRef};
-use super::lower::{self, Lowered, PAGE, POOL, RECORD};
+use super::lower::{self, IDIOM, Lowered, PAGE, POOL, RECORD};
 use super::record::link_offset;
 use super::region::Region;
 use crate::host;
@@ -134,9 +134,12 @@ fn finish(
     pad(&mut out.code);
     let pool = out.code.len();
     lowered.pool.iter().for_each(|op| out.code.extend_from_slice(&bytes_of(op)));
+    let idioms = out.code.len();
+    lowered.idioms.iter().for_each(|idiom| out.code.extend_from_slice(idiom.bytes()));
     for reloc in relocs {
         let local = |name: &UserExternalName| match name.namespace {
             POOL => Some(pool),
+            IDIOM => Some(idioms),
             PAGE => Some(pages + name.index as usize * page_bytes),
             _ => None,
         };

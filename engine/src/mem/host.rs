@@ -197,7 +197,9 @@ impl<'m> HostRef<'m> {
         if self.ptr as usize & 7 == 0 { n.min(self.len) & !7 } else { 0 }
     }
 
-    fn at_offset(self, offset: usize) -> HostRef<'m> {
+    /// What is behind the first `offset` bytes.
+    #[inline(always)]
+    pub fn after(self, offset: usize) -> HostRef<'m> {
         assert!(offset <= self.len);
         HostRef { ptr: self.ptr.wrapping_add(offset), len: self.len - offset, life: PhantomData }
     }
@@ -207,7 +209,7 @@ impl<'m> HostRef<'m> {
         let n = data.len().min(self.len);
         let words = self.words(n);
         for (i, word) in data[..words].as_chunks::<8>().0.iter().enumerate() {
-            self.at_offset(8 * i).store_aligned(3, u64::from_le_bytes(*word));
+            self.after(8 * i).store_aligned(3, u64::from_le_bytes(*word));
         }
         for (i, b) in data[..n].iter().enumerate().skip(words) {
             self.byte(i).store(*b, Ordering::Relaxed);
@@ -219,7 +221,7 @@ impl<'m> HostRef<'m> {
         let n = buf.len().min(self.len);
         let words = self.words(n);
         for (i, word) in buf[..words].as_chunks_mut::<8>().0.iter_mut().enumerate() {
-            *word = self.at_offset(8 * i).load_aligned(3).to_le_bytes();
+            *word = self.after(8 * i).load_aligned(3).to_le_bytes();
         }
         for (i, b) in buf[..n].iter_mut().enumerate().skip(words) {
             *b = self.byte(i).load(Ordering::Relaxed);

@@ -3,6 +3,7 @@
 //! All raw pointers into guest RAM live in this folder. What leaves it is a value read, or a [`host::HostRef`] whose
 //! lifetime is tied to the [`ram::Memory`] that owns the mapping.
 
+mod bulk;
 pub mod bus;
 pub mod host;
 pub mod ram;

@@ -8,6 +8,7 @@ use crate::exec::core::Core;
 use crate::guest::Guest;
 use crate::host::slow;
 use crate::jit::abi::{Exit, STATE, Thunks};
+use crate::jit::idiom;
 use crate::mem::PAGE_MASK;
 use crate::mem::tlb::FAST;
 use std::arch::naked_asm;
@@ -197,7 +198,7 @@ tier1_thunk!(load, slow::load::<G>);
 tier1_thunk!(store, slow::store::<G>);
 tier1_thunk!(op, slow::op::<G, false>);
 
-/// A slow path of tier 2: (op, meta, instruction pc) in `rdi`, `rsi`, `rdx`, or nothing; every register preserved.
+/// A slow path of tier 2: (op, meta, instruction pc) in `rdi`, `rsi`, `rdx`, the first of them, or nothing; every register preserved.
 macro_rules! tier2_thunk {
     ($name:ident, $target:path) => {
         #[unsafe(naked)]
@@ -276,6 +277,7 @@ macro_rules! tier2_thunk {
 tier2_thunk!(walk_load, slow::page_load::<G>);
 tier2_thunk!(walk_store, slow::page_store::<G>);
 tier2_thunk!(op_all, slow::op::<G, true>);
+tier2_thunk!(idiom, idiom::run::run::<G>);
 
 /// A TLB miss of tier 2, which often is one of a slot only: the TLB is asked first, if the access is aligned. The address is in
 /// `value`, the flags are in `access`, the addend comes back in `value`. Every register is preserved.
@@ -363,5 +365,6 @@ pub fn thunks<G: Guest>() -> Thunks {
         page_load: at(page_load::<G>),
         page_store: at(page_store::<G>),
         op_all: at(op_all::<G>),
+        idiom: at(idiom::<G>),
     }
 }

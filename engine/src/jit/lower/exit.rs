@@ -98,7 +98,7 @@ impl Lower<'_> {
     /// The block to branch to for `target`, and whether it is a new one that is to be filled.
     fn way(&mut self, target: Target) -> (ir::Block, bool) {
         match target {
-            Target::Block(to) if self.adjustment(to) == 0 => (self.blocks[to], false),
+            Target::Block(to) if self.adjustment(to) == 0 => (self.start_of(to), false),
             _ => (self.b.create_block(), true),
         }
     }
@@ -123,7 +123,8 @@ impl Lower<'_> {
                     let budget = self.b.ins().iadd_imm_s(budget, by);
                     self.b.def_var(self.budget, budget);
                 }
-                self.b.ins().jump(self.blocks[to], &[]);
+                let start = self.start_of(to);
+                self.b.ins().jump(start, &[]);
                 self.edge_made(to);
             }
             Target::Page(at) => self.link(at),

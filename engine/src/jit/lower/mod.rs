@@ -13,6 +13,7 @@ mod divide;
 mod exit;
 mod float;
 mod flow;
+mod idiom;
 mod integer;
 mod kind;
 mod live;
@@ -27,6 +28,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+use super::idiom::Idiom;
 use super::region::{Region, RegionBlock};
 use crate::ir::Op;
 use crate::ir::regset::RegSet;
@@ -36,10 +38,11 @@ use cranelift_codegen::ir::{
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use flow::Flow;
+use idiom::Idioms;
 use kind::{Kind, kind};
 use live::Live;
 use names::Names;
-pub use names::{PAGE, POOL, RECORD};
+pub use names::{IDIOM, PAGE, POOL, RECORD};
 use out::Ways;
 use pages::Pages;
 use values::Values;
@@ -53,6 +56,8 @@ pub struct Lowered {
     pub pages: Vec<(u32, bool)>,
     /// Ops that the code passes to the thunk that runs ops.
     pub pool: Vec<Op>,
+    /// Idioms that the code asks for.
+    pub idioms: Vec<Idiom>,
 }
 
 /// The signature of translations.
@@ -95,6 +100,7 @@ struct Lower<'a> {
     flow: Flow,
     live: Live,
     pages: Pages,
+    idioms: Idioms,
     /// By slot of `pages`: the page that it holds, and what to add to addresses in it.
     slots: Vec<[Variable; 2]>,
     /// By stub of `out.pages`.
@@ -107,7 +113,7 @@ struct Lower<'a> {
     entry_budget: Value,
     /// By region block, where its code starts.
     blocks: Vec<ir::Block>,
-    /// By region block: edges that are still to come.
+    /// By region block: edges that are still to come; but those of idioms to themselves.
     edges: Vec<u32>,
     values: Values,
     dirty: RegSet,
@@ -131,9 +137,13 @@ impl<'a> Lower<'a> {
         let names = Names::new(&mut b);
         let pages = Pages::new(region, &flow);
         let slots = (0..pages.slots).map(|_| [(); 2].map(|()| b.declare_var(types::I64))).collect();
+        let idioms = Idioms::new(region, &flow, || b.create_block());
+        let to_come = |i: usize| flow.edges_in[i] - u32::from(idioms.head(i).is_some());
+        let edges = (0..region.blocks.len()).map(to_come).collect();
         Lower {
             blocks: region.blocks.iter().map(|_| b.create_block()).collect(),
-            edges: flow.edges_in.clone(),
+            edges,
+            idioms,
             values: Values::new(region.rules.zero, float::Floats::of(region)),
             dirty: RegSet::default(),
             at: Place::default(),
@@ -181,6 +191,7 @@ impl<'a> Lower<'a> {
         self.dirty = self.live.dirty[block];
         self.values.start_block();
         self.ways.start_block();
+        self.ask_idiom(block);
         if self.flow.header[block] {
             self.poll();
         }
@@ -211,8 +222,19 @@ impl<'a> Lower<'a> {
         step.pass(&mut self.dirty);
     }
 
+    /// Where an edge from the current block into a region block leads.
+    fn start_of(&self, block: usize) -> ir::Block {
+        let own = if block == self.at.block { self.idioms.head(block) } else { None };
+        own.unwrap_or(self.blocks[block])
+    }
+
     /// An edge into a region block has been made.
     fn edge_made(&mut self, block: usize) {
+        if block == self.at.block
+            && let Some(head) = self.idioms.head(block)
+        {
+            return self.b.seal_block(head);
+        }
         self.edges[block] -= 1;
         // A block that is still to come is sealed when it starts. Headers have code at once: their check.
         if self.edges[block] == 0 && self.b.func.layout.is_block_inserted(self.blocks[block]) {

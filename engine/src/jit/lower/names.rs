@@ -15,15 +15,20 @@ pub const POOL: u32 = 1;
 
 /// Namespace of the stubs that ask for pages, by number.
 pub const PAGE: u32 = 2;
+/// Namespace of the symbol that stands for the idioms behind the code.
+pub const IDIOM: u32 = 3;
 
 /// Symbols and signatures.
 pub struct Names {
     record: UserExternalNameRef,
     pool: UserExternalNameRef,
+    idioms: UserExternalNameRef,
     /// Translations.
     pub translation: SigRef,
     /// The thunk that runs ops.
     pub slow: SigRef,
+    /// The thunk that runs idioms.
+    pub one: SigRef,
     page: SigRef,
 }
 
@@ -37,12 +42,14 @@ impl Names {
         };
         let mut name =
             |namespace| b.func.declare_imported_user_function(UserExternalName { namespace, index: 0 });
-        let (record, pool) = (name(RECORD), name(POOL));
+        let (record, pool, idioms) = (name(RECORD), name(POOL), name(IDIOM));
         Names {
             record,
             pool,
+            idioms,
             translation: b.import_signature(signature()),
             slow: b.import_signature(slow(3)),
+            one: b.import_signature(slow(1)),
             page: b.import_signature(slow(0)),
         }
     }
@@ -64,6 +71,11 @@ impl Names {
     /// Byte `offset` of the pool.
     pub fn pool(&self, b: &mut FunctionBuilder, offset: i64) -> GlobalValue {
         Names::near(b, self.pool, offset)
+    }
+
+    /// Byte `offset` of the idioms.
+    pub fn idiom(&self, b: &mut FunctionBuilder, offset: i64) -> GlobalValue {
+        Names::near(b, self.idioms, offset)
     }
 
     /// The stub `number` that asks for pages.

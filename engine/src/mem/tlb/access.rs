@@ -74,6 +74,16 @@ impl Tlb {
         Some(unsafe { HostRef::new(va.wrapping_add(e.addend) as *mut u8, 1 << size_log2) })
     }
 
+    /// The host memory from `va` to the end of its page, by the current load table.
+    pub fn load_run(&self, va: u64) -> Option<HostRef<'_>> {
+        self.page_ref(self.load_entry(va), va)
+    }
+
+    /// The same that may be written, by the current store table.
+    pub fn store_run(&self, va: u64) -> Option<HostRef<'_>> {
+        self.page_ref(self.store_entry(va), va)
+    }
+
     /// From `va` to the end of its page, by an entry that may be that page's.
     fn page_ref(&self, e: Entry, va: u64) -> Option<HostRef<'_>> {
         if e.tag != va & PAGE_MASK {
