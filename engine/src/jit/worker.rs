@@ -9,7 +9,7 @@ use super::tier2::Tier2;
 use super::translations::{Tier, Translations};
 use crate::cache::code::{Code, CodeMap};
 use crate::ir::Opcode;
-use crate::ir::op::{CallSite, Shape};
+use crate::ir::op::CallSite;
 use crate::mem::{PAGE_MASK, PAGE_SIZE};
 use crate::tier::events::What;
 use crate::tier::pins::Level;
@@ -47,7 +47,7 @@ impl Worker {
             return head.ask_again();
         }
         let pinned = |c: &Code| wanted.pins.level(c.pa) == Some(Level::Tier2);
-        let may = |c: &Code| pinned(c) || wanted.in_regions(c) && !stays_in_tier1(c);
+        let may = |c: &Code| pinned(c) || wanted.in_regions(c);
         let (page, key) = (head.pa & PAGE_MASK, head.key);
         let (code, rules) = (&self.code, self.rules);
         let mut find = |offset: u16| {
@@ -84,13 +84,6 @@ impl Worker {
             }
         }
     }
-}
-
-/// Whether a block is faster in tier 1, which does atomics inline: tier 2 calls the interpreter for LR, SC and CAS, and its other
-/// atomics were measured at five times the time.
-fn stays_in_tier1(code: &Code) -> bool {
-    use Shape::{Amo, CompareSwap, LoadReserved, StoreCond};
-    code.ops.iter().any(|op| matches!(op.code.shape(), Amo | LoadReserved | StoreCond | CompareSwap))
 }
 
 /// What is known of a block's runs.

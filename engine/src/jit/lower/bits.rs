@@ -30,6 +30,9 @@ impl Lower<'_> {
     /// The result of an op for which [`is_unary`].
     pub fn unary(&mut self, code: Opcode, b: Value) -> Value {
         use Opcode::*;
+        if matches!(code, Clz | Ctz | Cpop | Rev8 | OrcB) {
+            self.reads_all(b);
+        }
         match code {
             Clz => self.b.ins().clz(b),
             Ctz => self.b.ins().ctz(b),
@@ -65,7 +68,9 @@ impl Lower<'_> {
     }
 
     fn extended(&mut self, b: Value, ty: Type, signed: bool) -> Value {
-        let narrow = self.b.ins().ireduce(ty, b);
+        // Of the low word: its extension may not be needed then.
+        let low = self.low(b);
+        let narrow = self.b.ins().ireduce(ty, low);
         let value = if signed {
             self.b.ins().sextend(types::I64, narrow)
         } else {

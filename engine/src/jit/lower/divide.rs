@@ -16,10 +16,14 @@ impl Lower<'_> {
     /// A quotient or a remainder.
     pub fn division(&mut self, op: &Op) -> Value {
         use Opcode::*;
-        let (b, c) = (self.get(op.b), self.get(op.c));
+        let (b, c) = (self.peek(op.b), self.peek(op.c));
         let remainder = matches!(op.code, Rem | Remu | RemW | RemuW);
         let signed = matches!(op.code, Div | Rem | DivW | RemW);
         let word = matches!(op.code, DivW | DivuW | RemW | RemuW);
+        if !word {
+            self.reads_all(b);
+            self.reads_all(c);
+        }
         let (b, c, ty) = if word { (self.low(b), self.low(c), types::I32) } else { (b, c, types::I64) };
         let result = if signed {
             self.signed_division(b, c, ty, remainder)

@@ -60,7 +60,7 @@ impl Lower<'_> {
             Opcode::BrLtu => UnsignedLessThan,
             _ => UnsignedGreaterThanOrEqual,
         };
-        let (b, c) = (self.get(op.b), self.get(op.c));
+        let (b, c) = (self.peek(op.b), self.peek(op.c));
         let mut targets = [op.imm, op.aux.into()].map(|offset| self.target(offset));
         // The way out of the region comes first, see `look_up`.
         let out = matches!(targets, [Target::Block(_), Target::Page(_) | Target::Far(_)]);
@@ -71,7 +71,7 @@ impl Lower<'_> {
             self.flush(self.dirty);
             self.dirty = RegSet::default();
         }
-        let test = self.b.ins().icmp(if out { cond.complement() } else { cond }, b, c);
+        let test = self.comparison(if out { cond.complement() } else { cond }, b, c);
         let ways = targets.map(|target| self.way(target));
         // An exit beside an edge that stays is the rarer one: the region was formed along the likely edges.
         let stays = targets.map(|t| matches!(t, Target::Block(_)));
@@ -236,9 +236,8 @@ impl Lower<'_> {
         self.b.set_cold_block(stop);
         self.b.ins().brif(less, stop, &[], on, &[]);
         self.go_on_in(stop);
-        let way = self.way_out();
-        self.b.ins().jump(way.block, &way.args);
-        self.finish_way(way);
+        let (out, args) = self.way_out();
+        self.b.ins().jump(out, &args);
         self.go_on_in(on);
     }
 }

@@ -43,7 +43,7 @@ fn plain(code: Opcode) -> Opcode {
 impl Lower<'_> {
     /// The second operand of an op that has two.
     fn second(&mut self, op: &Op) -> Value {
-        if op.code.fields().imm { self.number(op.imm) } else { self.get(op.c) }
+        if op.code.fields().imm { self.number(op.imm) } else { self.peek(op.c) }
     }
 
     /// The same as a word.
@@ -51,13 +51,13 @@ impl Lower<'_> {
         if op.code.fields().imm {
             return self.b.ins().iconst(types::I32, op.imm as u32 as i64);
         }
-        let c = self.get(op.c);
+        let c = self.peek(op.c);
         self.low(c)
     }
 
     /// A comparison as 0 or 1.
     pub fn flag(&mut self, cond: IntCC, b: Value, c: Value) -> Value {
-        let bit = self.b.ins().icmp(cond, b, c);
+        let bit = self.comparison(cond, b, c);
         let value = self.b.ins().uextend(types::I64, bit);
         self.is_signed(value);
         value
@@ -77,21 +77,36 @@ impl Lower<'_> {
         if divide::is_division(op.code) {
             return self.division(op);
         }
+        let b = self.peek(op.b);
         if bits::is_unary(op.code) {
-            let b = self.get(op.b);
             return self.unary(op.code, b);
         }
-        let b = self.get(op.b);
         if op.code == SllIUw {
             let low = self.low(b);
             let wide = self.unsigned(low);
             return self.b.ins().ishl_imm_s(wide, op.imm & 63);
         }
         if op.code.fields().d {
+            self.reads_all(b);
             return self.ternary(op, b);
         }
         let c = self.second(op);
-        self.binary(plain(op.code), b, c)
+        let code = plain(op.code);
+        if let Some(value) = self.narrow_op(code, b, c) {
+            return value;
+        }
+        if !matches!(code, And | Or | Xor | AndNot | OrNot | XorNot) {
+            self.reads_all(b);
+            self.reads_all(c);
+        }
+        let value = self.binary(code, b, c);
+        let keeps = matches!(code, And | Or | Xor | AndNot | OrNot | XorNot)
+            && self.known_signed(b)
+            && self.known_signed(c);
+        if keeps || matches!(op.code, AndI) && (0..=i32::MAX as i64).contains(&op.imm) {
+            self.is_signed(value);
+        }
+        value
     }
 
     /// The guest address at `offset` from the region's entry.
@@ -107,9 +122,14 @@ impl Lower<'_> {
         if !matches!(code, AddW | SubW | SllW | SrlW | SraW | RolW | RorW | MulW) {
             return None;
         }
-        let b = self.get(op.b);
+        let b = self.peek(op.b);
         let b = self.low(b);
         let c = self.second_low(op);
+        if code == AddW
+            && let Some(low) = self.rotation(b, c)
+        {
+            return Some(self.signed(low));
+        }
         let i = self.b.ins();
         let low = match code {
             AddW => i.iadd(b, c),
@@ -127,23 +147,12 @@ impl Lower<'_> {
     fn binary(&mut self, code: Opcode, b: Value, c: Value) -> Value {
         use Opcode::*;
         match code {
-            Add => self.b.ins().iadd(b, c),
+            Add => match self.rotation(b, c) {
+                Some(rotated) => rotated,
+                None => self.b.ins().iadd(b, c),
+            },
             Sub => self.b.ins().isub(b, c),
-            And => self.b.ins().band(b, c),
-            Or => self.b.ins().bor(b, c),
-            Xor => self.b.ins().bxor(b, c),
-            AndNot => {
-                let c = self.b.ins().bnot(c);
-                self.b.ins().band(b, c)
-            }
-            OrNot => {
-                let c = self.b.ins().bnot(c);
-                self.b.ins().bor(b, c)
-            }
-            XorNot => {
-                let x = self.b.ins().bxor(b, c);
-                self.b.ins().bnot(x)
-            }
+            And | Or | Xor | AndNot | OrNot | XorNot => self.bits_of_two(code, b, c),
             Sll => self.b.ins().ishl(b, c),
             Srl => self.b.ins().ushr(b, c),
             Sra => self.b.ins().sshr(b, c),

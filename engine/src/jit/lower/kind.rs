@@ -1,6 +1,6 @@
 //! How each op is lowered: the one place that analysis and code generation ask.
 
-use super::{float, integer};
+use super::{atomic, float, integer};
 use crate::ir::op::{Effects, MMU_CURRENT, MemFlags, Shape};
 use crate::ir::{Op, Opcode, SINK};
 
@@ -15,8 +15,8 @@ pub enum Kind {
     Load,
     /// As `Load`, without a result.
     Store,
-    /// A read-modify-write with the TLB checked inline; its slow path runs the op itself.
-    Amo,
+    /// An atomic access with the TLB checked inline.
+    Atomic,
     /// To a fence of the host.
     Fence,
     /// By the interpreter's meaning; reads its operands from the state and leaves its result there, raises nothing.
@@ -48,7 +48,12 @@ pub fn kind(op: &Op) -> Kind {
     match op.code.shape() {
         Shape::Load if is_plain(op) => Kind::Load,
         Shape::Store if is_plain(op) => Kind::Store,
-        Shape::Amo if is_plain(op) => Kind::Amo,
+        Shape::Amo if is_plain(op) => Kind::Atomic,
+        Shape::LoadReserved | Shape::StoreCond | Shape::CompareSwap
+            if is_plain(op) && atomic::is_inline(op) =>
+        {
+            Kind::Atomic
+        }
         Shape::Fence => Kind::Fence,
         Shape::Call => Kind::Call,
         _ if effects.has(Effects::FAULT) => Kind::FaultingStep,

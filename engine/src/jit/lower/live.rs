@@ -16,8 +16,8 @@ use crate::jit::region::Region;
 pub struct Live {
     /// By block: dirty words at its start.
     pub dirty: Vec<RegSet>,
-    /// Words to load at the region's entry.
-    pub entry: RegSet,
+    /// By block: live words at its start. Those of the entry are loaded there.
+    pub start: Vec<RegSet>,
     /// By block: after which ops which words are to be read from the state again.
     pub reload: Vec<Vec<(u32, RegSet)>>,
     /// Guest words.
@@ -58,7 +58,7 @@ pub fn step(region: &Region, guest: &RegSet, op: &Op) -> Step {
     let quiet = Step { flush: Some(nothing), hot: false, precise: false, writes: dest, leaves: nothing };
     match kind(op) {
         Kind::Nothing | Kind::Value | Kind::Fence => quiet,
-        Kind::Load | Kind::Store | Kind::Amo => Step { precise: true, ..quiet },
+        Kind::Load | Kind::Store | Kind::Atomic => Step { precise: true, ..quiet },
         Kind::Step => {
             let mut sources = nothing;
             op.for_sources(|r| sources.insert(r));
@@ -110,7 +110,7 @@ impl Live {
         region.rules.zero.into_iter().for_each(|z| guest.remove(z));
         let mut live = Live {
             dirty: vec![RegSet::default(); n],
-            entry: RegSet::default(),
+            start: vec![RegSet::default(); n],
             reload: vec![Vec::new(); n],
             guest,
         };
@@ -140,21 +140,19 @@ impl Live {
     }
 
     fn backward(&mut self, region: &Region, flow: &Flow) {
-        let mut at_start = vec![RegSet::default(); region.blocks.len()];
         loop {
             let mut moved = false;
             for &block in flow.order.iter().rev() {
                 let mut live = RegSet::default();
-                flow.successors(region, block).into_iter().for_each(|s| live.extend(&at_start[s]));
+                flow.successors(region, block).into_iter().for_each(|s| live.extend(&self.start[s]));
                 let now = self.block_backward(region, flow, block, live);
-                moved |= now != at_start[block];
-                at_start[block] = now;
+                moved |= now != self.start[block];
+                self.start[block] = now;
             }
             if !moved {
-                break;
+                return;
             }
         }
-        self.entry = at_start[0];
     }
 
     fn block_backward(&mut self, region: &Region, flow: &Flow, block: usize, mut live: RegSet) -> RegSet {
@@ -183,7 +181,7 @@ impl Live {
             } else if let Some(some) = &step.flush {
                 live.extend(&some.common(&dirty_before[i]));
             }
-            if matches!(kind(op), Kind::Value | Kind::Load | Kind::Store | Kind::Amo)
+            if matches!(kind(op), Kind::Value | Kind::Load | Kind::Store | Kind::Atomic)
                 || kind(op) == Kind::End && !is_call_end(op)
             {
                 let mut sources = RegSet::default();

@@ -127,6 +127,9 @@ impl Strides<'_> {
         let sum = |b: Option<i64>| Some(b?.saturating_add(of(op.c)?));
         match op.code {
             Li | AddPc => Some(0),
+            // Anywhere in a small range.
+            ZextB | LoadU8 => Some(u8::MAX.into()),
+            AndI if (0..=u16::MAX.into()).contains(&op.imm) => Some(op.imm),
             Mov | AddI | AddIW | SextW | ZextW => of(op.b),
             Add | AddW | Sub | SubW | AddUw => sum(of(op.b)),
             SllI | SllIUw => shift(op.imm),

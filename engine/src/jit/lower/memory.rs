@@ -18,7 +18,7 @@ use cranelift_codegen::ir::{self, BlockArg, FuncRef, InstBuilder, MemFlagsData, 
 use cranelift_frontend::Variable;
 
 /// Guest memory: mapped, because the TLB says so, and not always aligned.
-const GUEST: MemFlagsData = MemFlagsData::new().with_notrap();
+pub const GUEST: MemFlagsData = MemFlagsData::new().with_notrap();
 
 /// Offset of the last byte of an access.
 const fn last_byte(flags: MemFlags) -> i64 {
@@ -42,7 +42,7 @@ pub struct Reached {
 }
 
 impl Lower<'_> {
-    fn offset(&mut self, base: Value, by: i64) -> Value {
+    pub fn offset(&mut self, base: Value, by: i64) -> Value {
         if by == 0 { base } else { self.b.ins().iadd_imm_s(base, by) }
     }
 
@@ -56,8 +56,8 @@ impl Lower<'_> {
     }
 
     /// Finds the page of an access in the load or store table, or has it brought there; leaves the region where it cannot be.
-    /// Returns the page and what to add to its addresses.
-    fn look_up(&mut self, va: Value, flags: MemFlags, store: bool) -> [Value; 2] {
+    /// Returns the page and what to add to its addresses. `cold`: it is not the likely way.
+    fn look_up(&mut self, va: Value, flags: MemFlags, store: bool, cold: bool) -> [Value; 2] {
         let (table, mask) = if store { (fast(2), fast(3)) } else { (fast(0), fast(1)) };
         let last = last_byte(flags);
         let index = self.b.ins().ushr_imm_s(va, 8);
@@ -71,12 +71,16 @@ impl Lower<'_> {
             let end = self.offset(va, last);
             self.b.ins().band_imm_s(end, PAGE_MASK as i64)
         };
-        let tag = self.b.ins().load(types::I64, TRUSTED, entry, 0);
+        // The tag last: it becomes an operand of the comparison.
         let addend = self.b.ins().load(types::I64, TRUSTED, entry, 8);
+        let tag = self.b.ins().load(types::I64, TRUSTED, entry, 0);
         let other = self.b.ins().icmp(IntCC::NotEqual, page, tag);
         let [on, miss] = [(); 2].map(|()| self.b.create_block());
         let found = self.b.append_block_param(on, types::I64);
         self.b.set_cold_block(miss);
+        if cold {
+            self.b.set_cold_block(on);
+        }
         // The rarer way first: Cranelift then puts it, and all that only it leads to, behind the rest, out of loops, where what
         // it needs in registers weighs least.
         self.b.ins().brif(other, miss, &[], on, &[BlockArg::Value(addend)]);
@@ -95,14 +99,23 @@ impl Lower<'_> {
         self.b.ins().call(stub, &[]);
         let addend = self.state_load(types::I64, disp!(value));
         let none = self.b.ins().icmp_imm_s(IntCC::Equal, addend, NO_PAGE as i64);
-        let way = self.way_out();
+        let (out, args) = self.way_out();
         // A block of its own, cold, on the way back: else what the allocator moves on that edge lies in the hot code.
         let back = self.b.create_block();
         self.b.set_cold_block(back);
-        self.b.ins().brif(none, way.block, &way.args, back, &[]);
-        self.finish_way(way);
+        self.b.ins().brif(none, out, &args, back, &[]);
         self.go_on_in(back);
         self.b.ins().jump(on, &[BlockArg::Value(addend)]);
+    }
+
+    /// The page of an access and what to add to its addresses, brought into the TLB.
+    fn filled(&mut self, va: Value, flags: MemFlags, store: bool) -> [Value; 2] {
+        let on = self.b.create_block();
+        let addend = self.b.append_block_param(on, types::I64);
+        self.b.set_cold_block(on);
+        self.fill(va, flags, store, on);
+        self.go_on_in(on);
+        [self.b.ins().band_imm_s(va, PAGE_MASK as i64), addend]
     }
 
     fn page_stub(&mut self, flags: MemFlags, store: bool) -> FuncRef {
@@ -120,11 +133,12 @@ impl Lower<'_> {
 
     /// Makes the check of an access at `base + imm`, and goes on where it hits.
     pub fn reach(&mut self, base: Value, imm: i64, flags: MemFlags, store: bool, mode: Mode) -> Reached {
-        if let Mode::Try(slot) = mode {
-            return self.reach_by_slot(base, imm, flags, store, self.slots[slot]);
+        if let Mode::Try(slot) | Mode::TryLook(slot) = mode {
+            let look = matches!(mode, Mode::TryLook(_));
+            return self.reach_by_slot((base, imm), flags, store, self.slots[slot], look);
         }
         let va = self.offset(base, imm);
-        let found = self.look_up(va, flags, store);
+        let found = self.look_up(va, flags, store, false);
         if let Mode::Keep(slot) = mode {
             self.keep_page(self.slots[slot], found);
         }
@@ -136,33 +150,29 @@ impl Lower<'_> {
         self.b.def_var(slot[1], found[1]);
     }
 
-    /// As [`Lower::reach`], by the page in a slot; by a cold look-up if it is another. A misaligned access is another page's.
+    /// As [`Lower::reach`], by the page in a slot; by a cold look-up if it is another, in the TLB first if `look` says so. A
+    /// misaligned access is another page's.
     fn reach_by_slot(
         &mut self,
-        base: Value,
-        imm: i64,
+        (base, imm): (Value, i64),
         flags: MemFlags,
         store: bool,
         slot: [Variable; 2],
+        look: bool,
     ) -> Reached {
         let va = self.offset(base, imm);
         let want = self.b.ins().band_imm_s(va, PAGE_MASK as i64 | last_byte(flags));
         let held = self.b.use_var(slot[0]);
         let other = self.b.ins().icmp(IntCC::NotEqual, want, held);
-        let (hit, look) = (self.b.create_block(), self.b.create_block());
-        self.b.set_cold_block(look);
-        self.b.ins().brif(other, look, &[], hit, &[]);
+        let (hit, miss) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(miss);
+        self.b.ins().brif(other, miss, &[], hit, &[]);
 
-        self.go_on_in(look);
+        self.go_on_in(miss);
         // Computed again, so that it takes no register on the hot path.
         let va = self.offset(base, imm);
-        let on = self.b.create_block();
-        let addend = self.b.append_block_param(on, types::I64);
-        self.b.set_cold_block(on);
-        self.fill(va, flags, store, on);
-        self.go_on_in(on);
-        let page = self.b.ins().band_imm_s(va, PAGE_MASK as i64);
-        self.keep_page(slot, [page, addend]);
+        let found = if look { self.look_up(va, flags, store, true) } else { self.filled(va, flags, store) };
+        self.keep_page(slot, found);
         self.b.ins().jump(hit, &[]);
 
         self.go_on_in(hit);
@@ -184,7 +194,7 @@ impl Lower<'_> {
         }
     }
 
-    fn mode(&self) -> Mode {
+    pub fn mode(&self) -> Mode {
         self.pages.mode(self.at.block, self.at.op)
     }
 
@@ -241,17 +251,21 @@ impl Lower<'_> {
         let flags = MemFlags(op.aux);
         let base = self.get(op.b);
         let double = op.code == Opcode::Store64 && self.values.floats.is_double(op.c);
-        let value = if double { self.raw(op.c) } else { self.get(op.c) };
+        let value = if double { self.raw(op.c) } else { self.peek(op.c) };
         let single = if op.code == Opcode::Store32 { self.known_single(value) } else { None };
         let reached = self.reach(base, op.imm, flags, true, self.mode());
+        let value = match (op.code, single) {
+            (Opcode::Store32, Some(single)) => single,
+            (Opcode::Store8 | Opcode::Store16 | Opcode::Store32, _) => self.low(value),
+            _ => {
+                self.reads_all(value);
+                value
+            }
+        };
         let (at, disp, i) = (reached.at, reached.disp, self.b.ins());
         match op.code {
             Opcode::Store8 => i.istore8(GUEST, value, at, disp),
             Opcode::Store16 => i.istore16(GUEST, value, at, disp),
-            Opcode::Store32 => match single {
-                Some(single) => i.store(GUEST, single, at, disp),
-                None => i.istore32(GUEST, value, at, disp),
-            },
             _ => i.store(GUEST, value, at, disp),
         };
     }

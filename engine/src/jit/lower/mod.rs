@@ -20,6 +20,7 @@ mod live;
 mod loops;
 mod memory;
 mod names;
+mod narrow;
 mod out;
 mod pages;
 mod slow;
@@ -165,7 +166,7 @@ impl<'a> Lower<'a> {
 
     fn region(&mut self) {
         self.count_in(self.entry_budget);
-        for word in self.live.entry.iter() {
+        for word in self.live.start[0].iter() {
             self.read_again(word);
         }
         self.empty_slots();
@@ -197,12 +198,16 @@ impl<'a> Lower<'a> {
         }
         for (i, op) in self.now().ops.iter().enumerate() {
             self.at = Place { block, op: i, insn: self.now().insn_of(i) };
+            if op.ends() {
+                self.reads_what_stays();
+            }
             self.op(op);
         }
         if !self.now().ops.last().is_some_and(Op::ends) {
             // Never, by the rules of blocks; Cranelift insists on a terminator.
             self.b.ins().trap(exit::NEVER);
         }
+        self.fill_ways();
     }
 
     fn op(&mut self, op: &Op) {
@@ -212,10 +217,8 @@ impl<'a> Lower<'a> {
             Kind::Value => self.value(op),
             Kind::Load => self.load(op),
             Kind::Store => self.store(op),
-            Kind::Amo => self.amo(op),
-            Kind::Fence => {
-                self.b.ins().fence();
-            }
+            Kind::Atomic => self.atomic(op),
+            Kind::Fence => self.fence(op),
             Kind::Step | Kind::FaultingStep | Kind::Call => self.run_op(op, &step),
             Kind::End => return self.end(op),
         }

@@ -23,6 +23,8 @@ pub struct Ways {
     exit: Option<ir::Block>,
     /// Blocks to which ways may still be added.
     open: Vec<ir::Block>,
+    /// Ways of the current block that are still empty.
+    begun: Vec<WayOut>,
 }
 
 struct Link {
@@ -33,12 +35,10 @@ struct Link {
     written: RegSet,
 }
 
-/// A way out that has been begun: a cold block to go to with guest pc and budget, still empty.
-pub struct WayOut {
-    /// The block.
-    pub block: ir::Block,
-    /// What to go there with.
-    pub args: [BlockArg; 2],
+/// A way out that has been begun: a cold block, still empty. It is filled at the end of the guest block, when it is known which
+/// extensions of words the hot way makes anyway.
+struct WayOut {
+    block: ir::Block,
     stores: Vec<(Reg, Value)>,
     next: ir::Block,
 }
@@ -67,8 +67,8 @@ impl Lower<'_> {
         block
     }
 
-    /// Begins the way out before the current instruction, in the block that branches to it.
-    pub fn way_out(&mut self) -> WayOut {
+    /// Begins the way out before the current instruction, in the block that branches to it: where to go, and with what.
+    pub fn way_out(&mut self) -> (ir::Block, [BlockArg; 2]) {
         let (offset, _) = self.now().insn(self.at.insn);
         let args = [self.address(offset), self.budget_after(self.at.insn)].map(BlockArg::Value);
         let words = self.dirty;
@@ -81,17 +81,21 @@ impl Lower<'_> {
         let stores = rest.iter().map(|w| (w, self.raw(w))).collect();
         let block = self.place_to_come();
         self.ways.last = Some(Link { block, words, written: RegSet::default() });
-        WayOut { block, args, stores, next }
+        self.ways.begun.push(WayOut { block, stores, next });
+        (block, args)
     }
 
-    /// Fills a way out.
-    pub fn finish_way(&mut self, way: WayOut) {
-        self.b.switch_to_block(way.block);
-        for (word, value) in way.stores {
-            self.state_store(value, reg_disp(word));
+    /// Fills the ways out of a block, behind its end.
+    pub fn fill_ways(&mut self) {
+        for way in std::mem::take(&mut self.ways.begun) {
+            self.b.switch_to_block(way.block);
+            for (word, value) in way.stores {
+                let value = self.extended_here(value);
+                self.state_store(value, reg_disp(word));
+            }
+            let params: Vec<BlockArg> = self.b.block_params(way.block).iter().map(|&v| v.into()).collect();
+            self.b.ins().jump(way.next, &params);
         }
-        let params: Vec<BlockArg> = self.b.block_params(way.block).iter().map(|&v| v.into()).collect();
-        self.b.ins().jump(way.next, &params);
     }
 
     fn exit(&mut self) -> ir::Block {

@@ -22,8 +22,10 @@ pub enum Mode {
     Look,
     /// By the TLB, and keeps what it found.
     Keep(usize),
-    /// By the slot, if its page is the one.
+    /// By the slot, if its page is the one, else by asking for the page.
     Try(usize),
+    /// By the slot, else by the TLB.
+    TryLook(usize),
 }
 
 /// The slots of a region and who uses them.
@@ -36,8 +38,10 @@ pub struct Pages {
 /// Loads or stores through one base register.
 type Key = (bool, Reg);
 
-/// A pointer that moves further in an iteration leaves its page too often.
+/// A pointer that moves further in an iteration leaves its page too often to ask for the next one each time.
 const FARTHEST: i64 = 128;
+/// One that moves further than this, as to anywhere in a table, leaves it too often for a slot.
+const WIDEST: i64 = 2048;
 /// More slots in a loop than this leave too few registers for the guest's.
 const LOOP_SLOTS: usize = 3;
 
@@ -45,6 +49,7 @@ fn key(op: &Op) -> Option<Key> {
     match kind(op) {
         Kind::Load => Some((false, op.b)),
         Kind::Store => Some((true, op.b)),
+        Kind::Atomic => Some((op.code != Opcode::LoadReserved, op.b)),
         _ => None,
     }
 }
@@ -80,11 +85,13 @@ impl Pages {
             for (at, op) in region.blocks[block].ops.iter().enumerate() {
                 if let Some(key) = key(op) {
                     let of_loop = loops.innermost[block].is_some_and(|l| carried[l].contains(&key));
-                    let steady = of_loop && is_steady(&loops, region, block, at, op);
-                    if steady || known.contains(&key) {
+                    let moves = of_loop.then(|| moves(&loops, region, block, at, op)).flatten();
+                    if moves.is_some() || known.contains(&key) {
                         let next = slots.len();
                         let slot = *slots.entry(key).or_insert(next);
-                        pages.modes.insert((block, at), Mode::Try(slot));
+                        let far = !known.contains(&key) && moves > Some(FARTHEST);
+                        let mode = if far { Mode::TryLook(slot) } else { Mode::Try(slot) };
+                        pages.modes.insert((block, at), mode);
                     }
                 }
                 pass(&mut known, op);
@@ -109,8 +116,9 @@ impl Pages {
     }
 }
 
-fn is_steady(loops: &Loops, region: &Region, block: usize, at: usize, op: &Op) -> bool {
-    loops.stride(region, block, at, op.b).is_some_and(|s| s <= FARTHEST)
+/// How far the access moves in an iteration, if that is not too far for a slot.
+fn moves(loops: &Loops, region: &Region, block: usize, at: usize, op: &Op) -> Option<i64> {
+    loops.stride(region, block, at, op.b).filter(|&s| s <= WIDEST)
 }
 
 /// What is known at the start of a block: what is known at the end of all blocks before it.
@@ -134,7 +142,7 @@ fn carried(region: &Region, flow: &Flow, loops: &Loops) -> Vec<Vec<Key>> {
         let Some(inside) = loops.innermost[block] else { continue };
         for (at, op) in region.blocks[block].ops.iter().enumerate() {
             if let Some(key) = key(op)
-                && is_steady(loops, region, block, at, op)
+                && moves(loops, region, block, at, op).is_some()
             {
                 *counts[inside].entry(key).or_default() += 1;
             }

@@ -16,6 +16,7 @@ impl Lower<'_> {
     pub fn flush(&mut self, words: RegSet) {
         for word in words.iter() {
             let value = self.raw(word);
+            let value = self.extended_here(value);
             self.state_store(value, reg_disp(word));
         }
     }

@@ -1,6 +1,7 @@
 //! Regions against the interpreter.
 
 use crate::guest::riscv::model::Model;
+use crate::ir::op::{Align, MemFlags};
 use crate::ir::{Block, Boundary, Op, Opcode, SINK};
 use crate::jit::abi::Exit;
 use crate::jit::emitted::Emitted;
@@ -139,6 +140,44 @@ fn linked_regions_go_round_without_using_host_stack() {
     let exit = pair.enter(&a);
     assert_eq!((exit.kind(), pair.fast.pc, pair.fast.budget), (Exit::POLL, CODE, 1));
     assert_eq!((pair.fast.regs[8], pair.fast.regs[9]), (1_000_000, 1_000_000));
+}
+
+/// The function for one block of `ops`, each an instruction, that goes round to itself.
+fn function_of(mut ops: Vec<Op>) -> String {
+    ops.push(Op { a: SINK, aux: 4, ..Op::new(Opcode::Jump) });
+    let bound = |op| Boundary { op, offset: op * 4, len: 4, raw: 0 };
+    let bounds: Vec<Boundary> = (0..ops.len() as u16).map(bound).collect();
+    let bytes = ops.len() as u32 * 4;
+    let program = Program { blocks: vec![(0, Block { ops, bounds, bytes })] };
+    let mut tier2 = Tier2::new().expect("compiler");
+    tier2.compile(&Subject::new(&program, &Model::default()).region).expect("compiled");
+    tier2.clif()
+}
+
+#[test]
+fn shifts_both_ways_are_a_rotation() {
+    use Opcode::*;
+    for (left, right, width) in [(SllI, SrlI, 64), (SllIW, SrlIW, 32)] {
+        for with in [Or, Xor, if width == 64 { Add } else { AddW }] {
+            let of = |rest| {
+                let ops = [Op::rri(left, 9, 8, 7), Op::rri(right, 10, 8, rest), Op::rrr(with, 11, 10, 9)];
+                function_of(ops.to_vec())
+            };
+            assert!(of(width - 7).contains("rotl"), "{with:?} of {width}");
+            assert!(!of(width - 8).contains("rotl"), "{with:?} of {width}");
+        }
+    }
+}
+
+#[test]
+fn atomics_are_done_inline() {
+    use Opcode::*;
+    let flags = MemFlags::plain(3).align(Align::Trap).0;
+    for code in [AmoAdd, AmoMax, LoadReserved, StoreCond, CompareSwap] {
+        let text = function_of(vec![Op { a: 8, b: 9, c: 10, aux: flags, ..Op::new(code) }]);
+        assert!(!text.contains("call_indirect sig1"), "{code:?}: {text}");
+        assert!(code == LoadReserved || text.contains("atomic_"), "{code:?}");
+    }
 }
 
 #[test]

@@ -2,11 +2,12 @@
 
 use super::Lower;
 use super::float::Floats;
+use super::narrow::Narrow;
 use crate::ir::op::{Op, Reg, SINK};
+use crate::ir::regset::RegSet;
 use crate::jit::abi::reg_disp;
 use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, Type, Value, types};
 use cranelift_frontend::Variable;
-use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Accesses to the state and the record: always mapped.
 pub const TRUSTED: MemFlagsData = MemFlagsData::trusted();
@@ -18,10 +19,10 @@ pub struct Values {
     variables: [Option<Variable>; 256],
     /// Temporaries of the block.
     temps: [Option<Value>; 256],
-    /// The low words of values.
-    narrow: FxHashMap<Value, Value>,
-    /// Values that are their low word sign-extended.
-    signed: FxHashSet<Value>,
+    /// Guest words that the block has written.
+    pub written: RegSet,
+    /// What is known of values as 32-bit words.
+    pub narrow: Narrow,
     /// What is known of floats.
     pub floats: Floats,
     /// The state pointer as a value of this block.
@@ -35,8 +36,8 @@ impl Values {
             floats,
             variables: [None; 256],
             temps: [None; 256],
-            narrow: FxHashMap::default(),
-            signed: FxHashSet::default(),
+            written: RegSet::default(),
+            narrow: Narrow::default(),
             state: None,
         }
     }
@@ -44,8 +45,8 @@ impl Values {
     /// Forgets what holds in a block only.
     pub fn start_block(&mut self) {
         self.temps = [None; 256];
-        self.narrow.clear();
-        self.signed.clear();
+        self.written = RegSet::default();
+        self.narrow.start_block();
         self.floats.start_block();
         self.state = None;
     }
@@ -84,8 +85,15 @@ impl Lower<'_> {
         *slot.get_or_insert_with(|| self.b.declare_var(ty))
     }
 
-    /// The value of a word.
+    /// The value of a word, all of which is read.
     pub fn get(&mut self, reg: Reg) -> Value {
+        let value = self.peek(reg);
+        self.reads_all(value);
+        value
+    }
+
+    /// The value of a word of which the low word may be enough.
+    pub fn peek(&mut self, reg: Reg) -> Value {
         if Some(reg) == self.values.zero {
             return self.number(0);
         }
@@ -114,6 +122,7 @@ impl Lower<'_> {
             self.follow(reg, value);
             let value = if self.values.floats.is_double(reg) { self.as_double(value) } else { value };
             self.ways.written(reg);
+            self.values.written.insert(reg);
             self.b.def_var(variable, value);
         } else {
             self.values.temps[usize::from(reg)] = Some(value);
@@ -123,7 +132,9 @@ impl Lower<'_> {
     /// The value of a guest word as its variable has it.
     pub fn raw(&mut self, reg: Reg) -> Value {
         let variable = self.variable(reg);
-        self.b.use_var(variable)
+        let value = self.b.use_var(variable);
+        // Behind a check whose ways join again it is another name of the same.
+        self.b.func.dfg.resolve_aliases(value)
     }
 
     /// Reads a guest word from the state.
@@ -153,49 +164,9 @@ impl Lower<'_> {
     pub fn number(&mut self, n: i64) -> Value {
         let value = self.b.ins().iconst(types::I64, n);
         if n == n as i32 as i64 {
-            self.values.signed.insert(value);
+            self.is_signed(value);
         }
         value
-    }
-
-    /// The low word of a value.
-    pub fn low(&mut self, value: Value) -> Value {
-        if let Some(&low) = self.values.narrow.get(&value) {
-            return low;
-        }
-        let low = self.b.ins().ireduce(types::I32, value);
-        self.values.narrow.insert(value, low);
-        low
-    }
-
-    /// A word, sign-extended.
-    pub fn signed(&mut self, low: Value) -> Value {
-        let value = self.b.ins().sextend(types::I64, low);
-        self.values.narrow.insert(value, low);
-        self.values.signed.insert(value);
-        value
-    }
-
-    /// A word, zero-extended.
-    pub fn unsigned(&mut self, low: Value) -> Value {
-        let value = self.b.ins().uextend(types::I64, low);
-        self.values.narrow.insert(value, low);
-        value
-    }
-
-    /// Says that `low` is the low word of `value`.
-    pub fn is_low(&mut self, value: Value, low: Value) {
-        self.values.narrow.insert(value, low);
-    }
-
-    /// Says that `value` is its low word, sign-extended.
-    pub fn is_signed(&mut self, value: Value) {
-        self.values.signed.insert(value);
-    }
-
-    /// Whether `value` is known to be its low word, sign-extended.
-    pub fn known_signed(&self, value: Value) -> bool {
-        self.values.signed.contains(&value)
     }
 
     /// Lowers an op that reads and writes words only.

@@ -206,7 +206,8 @@ impl Maker<'_> {
             self.insn();
         }
         match what {
-            0..9 => self.pure(),
+            0..8 => self.pure(),
+            8 => self.shifts(),
             9..16 => self.memory(),
             16 => {
                 let p = self.r.pick(&POINTERS);
@@ -286,7 +287,42 @@ impl Maker<'_> {
         } else if fields.writes_a {
             op.a = if self.r.one_in(6) { self.float_reg() } else { self.dest() };
         }
+        let reserved = code == Opcode::LoadReserved && op.a != b && b < TEMP;
         self.push(op);
+        if reserved && !self.r.one_in(3) {
+            self.store_conditionally(op);
+        }
+    }
+
+    /// An SC to where LR has been, nearly always.
+    fn store_conditionally(&mut self, lr: Op) {
+        if self.r.one_in(3) {
+            self.insn();
+            self.pure();
+        }
+        self.insn();
+        let (c, a) = (self.source(), self.dest());
+        let size = if self.r.one_in(10) { 2 } else { MemFlags(lr.aux).size() };
+        let aux = MemFlags::plain(size).align(Align::Trap).0;
+        self.push(Op { code: Opcode::StoreCond, a, c, aux, ..lr });
+    }
+
+    /// Shifts both ways, most of which make a rotation together.
+    fn shifts(&mut self) {
+        let (left, right, width) = self.r.pick(&[
+            (Opcode::SllI, Opcode::SrlI, 64),
+            (Opcode::SllIW, Opcode::SrlIW, 32),
+            (Opcode::SllIW, Opcode::SraIW, 32),
+        ]);
+        let (word, other) = (self.source(), self.source());
+        let by = self.r.below(width) as i64;
+        let rest = if self.r.one_in(6) { by } else { width as i64 - by };
+        self.push(Op::rri(left, TEMP + 4, word, by));
+        let word = if self.r.one_in(6) { other } else { word };
+        self.push(Op::rri(right, TEMP + 5, word, rest & (width as i64 - 1)));
+        let with = self.r.pick(&[Opcode::Or, Opcode::Xor, Opcode::Add, Opcode::AddW, Opcode::And]);
+        let a = self.dest();
+        self.push(Op::rrr(with, a, TEMP + 5, TEMP + 4));
     }
 
     fn call(&mut self, code: Opcode, helper: Helper, a: Reg, b: Reg, imm: i64) {
