@@ -6,6 +6,7 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use engine::cache::code::{Code, CodeMap};
 use engine::cache::jump::Jumps;
+use engine::cache::local::Locals;
 use engine::exec::cpu::{MachineEvent, Platform, Shared};
 use engine::exec::hart::Hart;
 use engine::exec::inputs::InputPort;
@@ -17,7 +18,7 @@ use engine::guest::{Access, Guest, LiftInput, Translation};
 use engine::ir::opt::{Optimiser, Rules};
 use engine::mem::bus::NoBus;
 use engine::mem::ram::{Memory, RegionSpec};
-use engine::mem::tlb::Tlb;
+use engine::mem::tlb::{CodeSpace, Tlb};
 use object::{Object, ObjectSegment};
 use std::hint::black_box;
 use std::sync::Arc;
@@ -127,15 +128,15 @@ fn lookup(c: &mut Criterion) {
     let bytes: Vec<u8> = BLOCK.iter().flat_map(|w| w.to_le_bytes()).collect();
     let (memory, model) = (memory(), Model::default());
     let map = CodeMap::new(memory);
-    let mut jumps = Jumps::default();
-    let tag = Jumps::tag(1, 0, KEY_FS_OFF);
+    let (mut jumps, mut locals) = (Jumps::default(), Locals::default());
+    let tag = Jumps::tag(CodeSpace { generation: 1, set: 0 }, KEY_FS_OFF);
     let address = |i: u64| RAM + i * 64;
     for i in 0..BLOCKS {
         let prepared = map.prepare(address(i));
         let block = Riscv::lift(&model, LiftInput { code: &bytes, key: KEY_FS_OFF, max_insns: 64 });
         let code =
             map.publish(Code::new(block, address(i), None, KEY_FS_OFF), &prepared, None).expect("published");
-        let local = jumps.add(code);
+        let local = locals.add(code);
         jumps.put(address(i), tag, local);
     }
     let mut i = 0;
@@ -144,8 +145,8 @@ fn lookup(c: &mut Criterion) {
         address(i)
     };
     let mut group = c.benchmark_group("look-up");
-    group.bench_function("jump cache", |b| b.iter(|| jumps.get(black_box(RAM), tag)));
-    group.bench_function("hart's table", |b| b.iter(|| jumps.by_pa(black_box(next()), KEY_FS_OFF)));
+    group.bench_function("jump cache", |b| b.iter(|| jumps.get(black_box(RAM), [tag; 2])));
+    group.bench_function("hart's table", |b| b.iter(|| locals.by_pa(black_box(next()), KEY_FS_OFF)));
     group.bench_function("code map", |b| b.iter(|| map.find(black_box(next()), KEY_FS_OFF)));
     group.finish();
 }

@@ -128,7 +128,7 @@ impl<G: Guest> Vcpu<G> {
         let epoch = translations.enter(self.cpu.hart.id as usize);
         if epoch != self.compiled.epoch {
             self.compiled.epoch = epoch;
-            self.jumps.forget_records();
+            self.cpu.jumps.forget_records();
             translations.reclaim();
         }
     }
@@ -149,7 +149,7 @@ impl<G: Guest> Vcpu<G> {
     /// Runs the block as compiled code, which goes on to others; `None` if there is none and it is not time for any.
     #[inline]
     pub(super) fn run_compiled(&mut self, index: u32, exact: bool) -> Option<After> {
-        let local = self.jumps.local(index);
+        let local = self.locals.get(index);
         let entry = match self.code.translations().entry(&local.code) {
             Some(entry) => entry,
             None if local.runs < self.compiled.tier1_runs && !self.compiled.pinned => return None,
@@ -159,7 +159,9 @@ impl<G: Guest> Vcpu<G> {
                 if self.compiled.pinned && !self.is_ripe(&code, runs) {
                     return None;
                 }
-                self.compile(&code, runs)?
+                let entry = self.compile(&code, runs)?;
+                self.remember_record(index);
+                entry
             }
         };
         Some(self.enter(entry, exact))
@@ -220,19 +222,14 @@ impl<G: Guest> Vcpu<G> {
     /// The block at the pc, which compiled code did not find in the jump cache.
     fn look_up(&mut self) -> After {
         let Ok(Found::Local(i)) = self.find() else { return After::Dispatch };
-        let code = &self.jumps.local(i).code;
-        let record = code.record();
-        if record != 0 && code.second_page.is_none() {
-            let (pc, tag) = (self.cpu.pc, self.tag());
-            self.jumps.put_record(pc, tag, record);
-        }
+        self.remember_record(i);
         After::Next(i)
     }
 
     /// The block at the pc, to which the link slot may lead from now on.
     fn follow_link(&mut self, slot: u64) -> After {
         let Ok(Found::Local(i)) = self.find() else { return After::Dispatch };
-        let to = &self.jumps.local(i).code;
+        let to = &self.locals.get(i).code;
         if to.record() != 0 {
             let page = |code: &Code| code.second_page.is_none().then_some(code.pa & PAGE_MASK);
             let target = page(to);

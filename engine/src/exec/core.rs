@@ -64,6 +64,8 @@ pub struct Core {
     pub value: u64,
     /// Tag of code look-ups now: generation of fetch translations, table set, block key. See [`crate::cache::jump`].
     pub tag: u64,
+    /// The other tag under which an answer holds now: of all address spaces, or of this one.
+    pub other_tag: u64,
     /// The hart's jump cache, [`crate::cache::jump::ENTRIES`] of them.
     pub jumps: *mut JumpEntry,
     /// Look-ups that emitted code made in the jump cache and that hit.

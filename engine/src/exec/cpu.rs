@@ -4,7 +4,7 @@ use super::core::{Core, FORCED, Held};
 use super::hart::{Ack, Hart, Request};
 use super::inputs::InputPort;
 use super::time::Clock;
-use crate::cache::jump::Jumps;
+use crate::cache::jump::{Jumps, NO_TAG};
 use crate::guest::{Exception, Flow, Guest};
 use crate::host;
 use crate::mem::ram::Memory;
@@ -89,6 +89,8 @@ pub struct Cpu<G: Guest> {
     pub kills: u64,
     /// What a helper that compiled code called said to do next.
     pub flow: Flow,
+    /// What the hart knows of the code.
+    pub jumps: Jumps,
     /// The ISA's own state.
     pub ext: G::Ext,
     /// What others see of this hart.
@@ -130,6 +132,7 @@ impl<G: Guest> Cpu<G> {
                 unretired: 0,
                 value: 0,
                 tag: 0,
+                other_tag: NO_TAG,
                 jumps: std::ptr::null_mut(),
                 jump_hits: 0,
                 held: Held::NONE,
@@ -150,10 +153,12 @@ impl<G: Guest> Cpu<G> {
             context_changed: true,
             kills: 0,
             flow: Flow::Continue,
+            jumps: Jumps::default(),
             ext: G::reset(&shared.model, id),
             hart,
             shared,
         });
+        cpu.core.jumps = cpu.jumps.table();
         cpu.select_address_space();
         cpu
     }
@@ -200,12 +205,6 @@ impl<G: Guest> Cpu<G> {
         self.tlb.select_fetch(fc, f);
         self.tlb.select_data(dc, d);
         self.context_changed = true;
-    }
-
-    /// Brings the tag of code look-ups up to date. Call after whatever may have changed fetch translations, mode or block key.
-    #[inline]
-    pub fn refresh_tag(&mut self) {
-        self.core.tag = Jumps::tag(self.tlb.generation(), self.tlb.fetch_set(), G::block_key(self));
     }
 
     /// In a slow path of compiled code: makes it leave at the next poll if code has died since it was entered.

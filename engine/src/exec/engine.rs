@@ -182,8 +182,9 @@ impl<G: Guest> Engine for Harts<G> {
 
     fn counts(&self, id: usize) -> Option<HartCounts> {
         let v = self.vcpu(id)?;
-        let mut c = HartCounts { jumps: v.jumps().counts, tlb: v.cpu.tlb.counts(), ..HartCounts::default() };
-        for l in v.jumps().locals() {
+        let mut c =
+            HartCounts { jumps: v.cpu.jumps.counts, tlb: v.cpu.tlb.counts(), ..HartCounts::default() };
+        for l in v.locals().all() {
             c.ops += l.runs * l.code.ops.len() as u64;
             c.insns += l.runs * l.code.insns as u64;
         }

@@ -10,6 +10,7 @@ mod explain;
 pub mod hart;
 pub mod harts;
 pub mod inputs;
+mod lookup;
 pub mod mode;
 mod rounds;
 pub mod state;

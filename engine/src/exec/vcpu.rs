@@ -8,7 +8,8 @@ use super::cpu::{Cpu, Shared};
 use super::hart::Request;
 use super::mode::Settings;
 use crate::cache::code::{Code, CodeMap, Prepared};
-use crate::cache::jump::{Jumps, NO_LINK};
+use crate::cache::jump::NO_TAG;
+use crate::cache::local::{Locals, NO_LINK};
 use crate::guest::{Exception, Flow, Guest, LiftInput};
 use crate::interp::{self, Leave};
 use crate::ir::opt::{Optimiser, Rules};
@@ -34,7 +35,7 @@ pub enum Stop {
 pub struct Vcpu<G: Guest> {
     /// Its state.
     pub cpu: Box<Cpu<G>>,
-    pub(super) jumps: Jumps,
+    pub(super) locals: Locals,
     pub(super) code: Arc<CodeMap>,
     optimiser: Optimiser,
     pub(super) compiled: Compiled,
@@ -63,26 +64,25 @@ impl<G: Guest> Vcpu<G> {
         queue: Arc<Queue>,
         id: u32,
     ) -> Vcpu<G> {
-        let mut vcpu = Vcpu {
+        Vcpu {
             cpu: Cpu::new(shared, id),
-            jumps: Jumps::default(),
+            locals: Locals::default(),
             code,
             optimiser: Optimiser::default(),
             compiled: Compiled::new(settings, queue),
             waiting: None,
-        };
-        vcpu.cpu.core.jumps = vcpu.jumps.table();
-        vcpu
+        }
     }
 
-    /// The hart's blocks and look-up counts.
-    pub fn jumps(&self) -> &Jumps {
-        &self.jumps
+    /// The hart's blocks.
+    pub fn locals(&self) -> &Locals {
+        &self.locals
     }
 
     /// Forgets all code (after a restore).
     pub fn forget_code(&mut self) {
-        self.jumps.reset();
+        self.locals.reset();
+        self.cpu.jumps.reset();
         self.cpu.context_changed = true;
     }
 
@@ -135,7 +135,7 @@ impl<G: Guest> Vcpu<G> {
             };
             loop {
                 let pc = self.cpu.pc;
-                let local = self.jumps.local(index);
+                let local = self.locals.get(index);
                 let code = &*local.code;
                 let left = self.cpu.budget - code.insns as i64;
                 if left < 0 || code.is_dead() || (lines.has_attention() && !exact) {
@@ -165,10 +165,10 @@ impl<G: Guest> Vcpu<G> {
                     continue;
                 }
                 self.cpu.budget = left;
-                let code = &*self.jumps.local(index).code;
+                let code = &*self.locals.get(index).code;
                 match interp::run(&mut self.cpu, code, pc) {
                     Leave::Exit(side) => {
-                        let next = self.jumps.local(index).links[side];
+                        let next = self.locals.get(index).links[side];
                         if next != NO_LINK {
                             index = next;
                             continue;
@@ -192,15 +192,10 @@ impl<G: Guest> Vcpu<G> {
         }
     }
 
-    pub(super) fn tag(&self) -> u64 {
-        let tlb = &self.cpu.tlb;
-        Jumps::tag(tlb.generation(), tlb.fetch_set(), G::block_key(&self.cpu))
-    }
-
     #[inline]
     fn lookup_fast(&mut self) -> Option<u32> {
-        let tag = self.tag();
-        self.jumps.get(self.cpu.pc, tag)
+        let (pc, tags) = (self.cpu.pc, self.cpu.tags());
+        self.cpu.jumps.get(pc, tags)
     }
 
     /// The successor of block `index` by exit `side`; links it if it lies in the same guest page.
@@ -209,11 +204,11 @@ impl<G: Guest> Vcpu<G> {
         if pc & PAGE_MASK != from & PAGE_MASK {
             return self.lookup_fast();
         }
-        let epoch = self.jumps.epoch();
+        let epoch = self.cpu.jumps.counts.resets;
         let Ok(Found::Local(next)) = self.find() else { return None };
         // The block that we come from may have been forgotten meanwhile.
-        if self.jumps.epoch() == epoch && self.in_one_page(index, next) {
-            self.jumps.local(index).links[side] = next;
+        if self.cpu.jumps.counts.resets == epoch && self.in_one_page(index, next) {
+            self.locals.get(index).links[side] = next;
         }
         Some(next)
     }
@@ -222,17 +217,16 @@ impl<G: Guest> Vcpu<G> {
     /// the first block ran, and the block may be entered again under the mapping from before.
     fn in_one_page(&mut self, a: u32, b: u32) -> bool {
         let page = |code: &Code| code.second_page.is_none().then_some(code.pa & PAGE_MASK);
-        let first = page(&self.jumps.local(a).code);
-        first.is_some() && first == page(&self.jumps.local(b).code)
+        let first = page(&self.locals.get(a).code);
+        first.is_some() && first == page(&self.locals.get(b).code)
     }
 
     /// The block at `cpu.pc`. The hart may have run its mail meanwhile (when others were asked to let go of a new page): look
     /// at the attention flag before running what comes back, which may have been found under a translation that is gone.
     pub(super) fn find(&mut self) -> Result<Found, Exception> {
-        let tag = self.tag();
-        let pc = self.cpu.pc;
-        if let Some(i) = self.jumps.get(pc, tag)
-            && !self.jumps.local(i).code.is_dead()
+        let (pc, tags) = (self.cpu.pc, self.cpu.tags());
+        if let Some(i) = self.cpu.jumps.get(pc, tags)
+            && !self.locals.get(i).code.is_dead()
         {
             return Ok(Found::Local(i));
         }
@@ -241,15 +235,15 @@ impl<G: Guest> Vcpu<G> {
         if self.cpu.tlb.fetch(pc).is_none() {
             return Ok(Found::Once(self.lift_guarded(pc, pa, key)?));
         }
-        // Filling the TLB may have moved its generation.
-        let tag = self.tag();
-        if let Some(i) = self.jumps.by_pa(pa, key)
+        // Filling the TLB may have moved its generation; if mail that is run below does, the answer is void.
+        let tag = self.cpu.answer_tag(pc);
+        if let Some(i) = self.locals.by_pa(pa, key)
             && self.still_spans(i, pc)?
         {
             self.remember(pc, tag, i);
             return Ok(Found::Local(i));
         }
-        self.jumps.counts.map_lookups += 1;
+        self.cpu.jumps.counts.map_lookups += 1;
         let code = match self.code.find(pa, key) {
             Some(code) if self.span_matches(&code, pc)? => code,
             _ => match self.lift_shared(pc, pa, key)? {
@@ -257,7 +251,11 @@ impl<G: Guest> Vcpu<G> {
                 Err(once) => return Ok(Found::Once(once)),
             },
         };
-        let i = self.jumps.add(code);
+        if self.locals.is_full() {
+            self.locals.reset();
+            self.cpu.jumps.reset();
+        }
+        let i = self.locals.add(code);
         self.remember(pc, tag, i);
         Ok(Found::Local(i))
     }
@@ -275,13 +273,32 @@ impl<G: Guest> Vcpu<G> {
 
     /// Blocks over two pages are never found by pc alone: the second page may be mapped elsewhere by then.
     fn remember(&mut self, pc: u64, tag: u64, i: u32) {
-        if self.jumps.local(i).code.second_page.is_none() {
-            self.jumps.put(pc, tag, i);
+        let code = &self.locals.get(i).code;
+        if code.second_page.is_some() {
+            return;
+        }
+        let (pa, key, record) = (code.pa, code.key, code.record());
+        let jumps = &mut self.cpu.jumps;
+        jumps.put(pc, tag, i);
+        if record != 0 {
+            jumps.put_record(pc, [tag, NO_TAG], record);
+            jumps.put_physical(pa, key, record);
+        }
+    }
+
+    /// Lets compiled code find block `i`, at the pc, if it has been compiled.
+    pub(super) fn remember_record(&mut self, i: u32) {
+        let code = &self.locals.get(i).code;
+        let (record, pa, key) = (code.record(), code.pa, code.key);
+        if record != 0 && code.second_page.is_none() {
+            let (pc, tags) = (self.cpu.pc, self.cpu.tags());
+            self.cpu.jumps.put_record(pc, tags, record);
+            self.cpu.jumps.put_physical(pa, key, record);
         }
     }
 
     fn still_spans(&mut self, i: u32, pc: u64) -> Result<bool, Exception> {
-        let code = self.jumps.local(i).code.clone();
+        let code = self.locals.get(i).code.clone();
         self.span_matches(&code, pc)
     }
 

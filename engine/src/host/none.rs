@@ -28,6 +28,7 @@ pub fn thunks<G: Guest>() -> Thunks {
         store: 0,
         op: 0,
         leave_poll: 0,
+        lookup: 0,
         leave_lookup: 0,
         page_load: 0,
         page_store: 0,

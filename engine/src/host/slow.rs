@@ -35,9 +35,36 @@ fn finish<G: Guest, const TIER2: bool>(cpu: &mut Cpu<G>, result: Result<u64, Exc
         }
     };
     cpu.unretired = 0;
-    cpu.refresh_tag();
     cpu.note_kills();
+    if word == Exit::DISPATCH {
+        return dispatch(cpu);
+    }
+    cpu.refresh_tag();
     word
+}
+
+/// What the run loop does between two blocks, if that is all there is to do: traps, returns from them and changes of address
+/// space go on in compiled code. Requests, the budget and attention are looked at in the head of the next block.
+fn dispatch<G: Guest>(cpu: &mut Cpu<G>) -> u64 {
+    G::poll_after_change(cpu);
+    cpu.refresh_tag();
+    match cpu.known_entry() {
+        Some(entry) => {
+            cpu.core.value = entry;
+            Exit::ON_AT
+        }
+        None => Exit::LOOKUP,
+    }
+}
+
+/// The jump cache did not have the pc by the likelier tag, nor by the other: the entry of the code there, or 0.
+///
+/// # Safety
+/// As [`load`].
+pub unsafe extern "sysv64" fn lookup<G: Guest>(cpu: *mut Cpu<G>) -> u64 {
+    // SAFETY: by the contract of this function.
+    let cpu = unsafe { &mut *cpu };
+    cpu.known_entry().unwrap_or(0)
 }
 
 /// A load; the value goes to `core.value`.

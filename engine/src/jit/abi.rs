@@ -18,8 +18,8 @@
 //! [`record`](super::record), rip-relative: records lie at a fixed distance behind the code, writable and never executable, so code bytes
 //! are immutable. A slot that is not linked holds the address of the exit's own cold stub, which leaves with [`Exit::LINK`] and the
 //! slot's address. Exits to other pages, and indirect ones, look in the hart's jump cache: entry `(pc >> 1 ^ pc >> 13) &
-//! (ENTRIES - 1)` at [`Core::jumps`]; on a match of pc and [`Core::tag`] jump to the first word of its record; else leave with
-//! [`Exit::LOOKUP`] and `rdi` = target.
+//! (ENTRIES - 1)` at [`Core::jumps`]; on a match of pc and [`Core::tag`] jump to the first word of its record; else jump on to
+//! [`Thunks::lookup`] with the same contract, which tries what else the hart knows before it leaves with [`Exit::LOOKUP`].
 //!
 //! **Slow paths of tier 1** (`call [r15 + thunk]`): `rax` virtual address, `rcx` meta word ([`meta`]), `rdx` guest address of the
 //! instruction, [`Core::value`] the value to store; a load's zero-extended value comes back in [`Core::value`]. **Ops** that
@@ -62,7 +62,8 @@ pub struct Exit(pub u64);
 impl Exit {
     /// By a direct exit that is not linked; the rest is the address of the link slot.
     pub const LINK: u64 = 0;
-    /// By a helper or an exception: look everything up again.
+    /// By a helper or an exception: look at interrupts, then look everything up again. Thunks leave with `LOOKUP` instead, because
+    /// the first has been done then.
     pub const DISPATCH: u64 = 1;
     /// By a helper that says what to do; the rest is nothing, see `Cpu::flow`.
     pub const FLOW: u64 = 2;
@@ -70,8 +71,11 @@ impl Exit {
     pub const POLL: u64 = 3;
     /// At a block head: the heat counter ran out; the rest is the address of the record.
     pub const HOT: u64 = 4;
-    /// The jump cache does not know the next pc.
+    /// The hart does not know the next pc. Interrupts that an instruction unmasked have been looked at.
     pub const LOOKUP: u64 = 5;
+    /// Not a reason to leave: the thunk that gets this word from Rust goes on at the entry in [`Core::value`], with the
+    /// state's pc and budget.
+    pub const ON_AT: u64 = 6;
 
     /// What happened.
     pub const fn kind(self) -> u64 {
@@ -106,7 +110,9 @@ pub struct Thunks {
     pub op: u64,
     /// Tier 2: leaves with [`Exit::POLL`]; counts what the region has run.
     pub leave_poll: u64,
-    /// Tier 2: leaves with [`Exit::LOOKUP`]; counts what the region has run.
+    /// Tier 1: goes on at the guest pc by what the hart knows beside the likelier tag of the jump cache.
+    pub lookup: u64,
+    /// Tier 2: as `lookup`; counts what the region has run.
     pub leave_lookup: u64,
     /// Tier 2: brings a page into the TLB for loads.
     pub page_load: u64,

@@ -16,6 +16,8 @@ pub mod pmp;
 #[cfg(test)]
 mod run_tests;
 pub mod sbi;
+#[cfg(test)]
+mod space_tests;
 pub mod state;
 pub mod system;
 #[cfg(test)]

@@ -3,8 +3,9 @@
 //! No Rust code ever runs under the guest's MXCSR: every thunk that calls some puts the host's in and the guest's, with the
 //! flags it had collected, back.
 
+use crate::cache::jump::ENTRIES;
 use crate::disp;
-use crate::exec::core::Core;
+use crate::exec::core::{Core, JumpEntry};
 use crate::guest::Guest;
 use crate::host::slow;
 use crate::jit::abi::{Exit, STATE, Thunks};
@@ -12,6 +13,7 @@ use crate::jit::idiom;
 use crate::mem::PAGE_MASK;
 use crate::mem::tlb::FAST;
 use std::arch::naked_asm;
+use std::mem::offset_of;
 
 /// MXCSR with all exceptions masked, for a RISC-V rounding mode. Modes that the host lacks are never used by compiled code.
 pub const fn fcr(rm: u8) -> u32 {
@@ -122,10 +124,17 @@ macro_rules! call_rust {
     };
 }
 
-/// Leaves from any depth of the host stack: what the entry thunk pushed is where it was.
+/// Leaves from any depth of the host stack, where the entry thunk pushed what it did, or goes on from there in other code
+/// ([`Exit::ON_AT`]).
 macro_rules! unwind {
     () => {
         "mov rsp, [r15 + {sp}]
+         cmp rax, {on_at}
+         jne 3f
+         mov rdi, [r15 + {pc}]
+         mov rsi, [r15 + {budget}]
+         jmp [r15 + {value}]
+         3:
          ret"
     };
 }
@@ -183,7 +192,10 @@ macro_rules! tier1_thunk {
                 "ret",
                 "2:",
                 unwind!(),
+                pc = const disp!(pc),
                 budget = const disp!(budget),
+                value = const disp!(value),
+                on_at = const Exit::ON_AT as i32,
                 left = const disp!(left_fcr),
                 host = const disp!(host_fcr),
                 state = const STATE,
@@ -264,6 +276,10 @@ macro_rules! tier2_thunk {
                 "ret",
                 "2:",
                 unwind!(),
+                pc = const disp!(pc),
+                budget = const disp!(budget),
+                value = const disp!(value),
+                on_at = const Exit::ON_AT as i32,
                 left = const disp!(left_fcr),
                 host = const disp!(host_fcr),
                 state = const STATE,
@@ -329,28 +345,85 @@ macro_rules! page_thunk {
 page_thunk!(page_load, walk_load, 0, 1);
 page_thunk!(page_store, walk_store, 2, 3);
 
-/// Leaves a region: counts what it has run.
-macro_rules! leave_region {
-    ($name:ident, $kind:expr) => {
-        #[unsafe(naked)]
-        unsafe extern "sysv64" fn $name() {
-            naked_asm!(
-                "sub [r15 + {insns}], rsi",
-                "mov [r15 + {pc}], rdi",
-                "mov [r15 + {budget}], rsi",
-                "mov eax, {kind}",
-                "ret",
-                insns = const disp!(tier2_insns),
-                pc = const disp!(pc),
-                budget = const disp!(budget),
-                kind = const $kind as i32,
-            )
-        }
-    };
+/// Leaves a region before an instruction: counts what it has run.
+#[unsafe(naked)]
+unsafe extern "sysv64" fn leave_poll() {
+    naked_asm!(
+        "sub [r15 + {insns}], rsi",
+        "mov [r15 + {pc}], rdi",
+        "mov [r15 + {budget}], rsi",
+        "mov eax, {kind}",
+        "ret",
+        insns = const disp!(tier2_insns),
+        pc = const disp!(pc),
+        budget = const disp!(budget),
+        kind = const Exit::POLL as i32,
+    )
 }
 
-leave_region!(leave_poll, Exit::POLL);
-leave_region!(leave_lookup, Exit::LOOKUP);
+/// Goes on at the guest pc, which the jump cache does not have by the likelier tag: by the other tag, then by what Rust knows;
+/// else leaves.
+#[unsafe(naked)]
+unsafe extern "sysv64" fn lookup<G: Guest>() {
+    const ENTRY: u32 = size_of::<JumpEntry>().trailing_zeros();
+    naked_asm!(
+        // The index is (pc >> 1 ^ pc >> 13) & (ENTRIES - 1), here twice that.
+        "mov eax, edi",
+        "shr eax, 12",
+        "xor eax, edi",
+        "and eax, {mask}",
+        "shl eax, {shift}",
+        "add rax, [r15 + {jumps}]",
+        "mov rcx, [r15 + {tag}]",
+        "cmp rdi, [rax]",
+        "jne 2f",
+        "cmp rcx, [rax + {at_tag}]",
+        "jne 2f",
+        "mov rax, [rax + {at_record}]",
+        "inc qword ptr [r15 + {hits}]",
+        "jmp [rax]",
+        "2:",
+        "mov [r15 + {pc}], rdi",
+        "mov [r15 + {budget}], rsi",
+        "sub rsp, 8",
+        call_rust!(),
+        "lea rsp, [rsp + 8]",
+        "jz 3f",
+        "mov rdi, [r15 + {pc}]",
+        "mov rsi, [r15 + {budget}]",
+        "jmp rax",
+        "3:",
+        "mov eax, {kind}",
+        "ret",
+        mask = const (ENTRIES as i32 - 1) << 1,
+        shift = const ENTRY - 1,
+        jumps = const disp!(jumps),
+        tag = const disp!(other_tag),
+        at_tag = const offset_of!(JumpEntry, tag),
+        at_record = const offset_of!(JumpEntry, record),
+        hits = const disp!(jump_hits),
+        pc = const disp!(pc),
+        budget = const disp!(budget),
+        left = const disp!(left_fcr),
+        host = const disp!(host_fcr),
+        state = const STATE,
+        kind = const Exit::LOOKUP as i32,
+        target = sym slow::lookup::<G>,
+    )
+}
+
+/// As [`lookup`], from a region: counts what it has run.
+#[unsafe(naked)]
+unsafe extern "sysv64" fn leave_lookup<G: Guest>() {
+    naked_asm!(
+        "sub [r15 + {insns}], rsi",
+        "jmp {lookup}",
+        insns = const disp!(tier2_insns),
+        lookup = sym lookup::<G>,
+    )
+}
+
+const _: () = assert!(offset_of!(JumpEntry, pc) == 0);
 
 /// The addresses of the thunks of a guest ISA.
 pub fn thunks<G: Guest>() -> Thunks {
@@ -361,7 +434,8 @@ pub fn thunks<G: Guest>() -> Thunks {
         store: at(store::<G>),
         op: at(op::<G>),
         leave_poll: at(leave_poll),
-        leave_lookup: at(leave_lookup),
+        lookup: at(lookup::<G>),
+        leave_lookup: at(leave_lookup::<G>),
         page_load: at(page_load::<G>),
         page_store: at(page_store::<G>),
         op_all: at(op_all::<G>),

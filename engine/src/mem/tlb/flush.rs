@@ -5,6 +5,12 @@ use super::{Tlb, stored_bit};
 use crate::mem::PAGE_MASK;
 use std::cell::Cell;
 
+/// A number that nobody had.
+fn fresh(newest: &mut u64) -> u64 {
+    *newest += 1;
+    *newest
+}
+
 impl Tlb {
     /// Drops everything.
     pub fn flush_all(&mut self) {
@@ -17,6 +23,7 @@ impl Tlb {
         self.drop_in(hit, |set| if globals { set.clear() } else { set.drop_locals() });
         if globals {
             self.drop_held_globals();
+            self.code.drop_all(|| fresh(&mut self.newest));
         }
     }
 
@@ -26,8 +33,11 @@ impl Tlb {
         self.counts.flushes[2 + !globals as usize] += 1;
         self.drop_in(hit, |set| set.drop_page(va, globals));
         self.held.drop_page(va, globals);
-        if globals && self.large_globals.may_have(va & PAGE_MASK) {
-            self.drop_held_globals();
+        if globals {
+            self.code.drop_page(va & PAGE_MASK, || fresh(&mut self.newest));
+            if self.large_globals.may_have(va & PAGE_MASK) {
+                self.drop_held_globals();
+            }
         }
     }
 

@@ -13,6 +13,7 @@
 //! them: fetches, of which tiers make different ones, have tables of their own.
 
 mod access;
+mod code;
 mod counts;
 mod fetch;
 mod flush;
@@ -25,6 +26,8 @@ mod table;
 use super::ram::Memory;
 use super::{PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};
 use crate::guest::{Access, Translation};
+pub use code::CodeSpace;
+use code::GlobalCode;
 pub use counts::TlbCounts;
 use held::{Held, HeldTable};
 use ranges::Ranges;
@@ -98,6 +101,7 @@ pub struct Tlb {
     held: HeldTable,
     /// Large mappings among the global translations that are held.
     large_globals: Ranges,
+    code: GlobalCode,
     /// Host pages to which there may be store entries, by [`stored_bit`].
     stored: Box<[u64; 64]>,
     counts: TlbCounts,
@@ -127,9 +131,10 @@ impl Tlb {
             fetch: 0,
             recent: [0; INDICES],
             tick: 0,
-            newest: 3,
+            newest: 4,
             held: HeldTable::new(3),
             large_globals: Ranges::default(),
+            code: GlobalCode::new(4),
             stored: Box::new([0; 64]),
             counts: TlbCounts::default(),
             fast: Fast { load_table, load_mask, store_table, store_mask },
@@ -139,8 +144,9 @@ impl Tlb {
     /// As new, but for its counts; no generation comes again. Then sets must be selected.
     pub fn reset(&mut self) {
         let mut new = Tlb::new(self.memory.clone());
-        new.newest = self.newest + 2;
+        new.newest = self.newest + 3;
         (new.sets[0].generation, new.sets[0].owner) = (self.newest + 1, self.newest + 2);
+        new.code = GlobalCode::new(self.newest + 3);
         new.counts = self.counts;
         *self = new;
     }

@@ -78,6 +78,11 @@ impl Ranges {
         }
     }
 
+    /// Whether no address lies in any.
+    pub fn is_empty(&self) -> bool {
+        self.exact.is_empty() && self.blocks.is_empty()
+    }
+
     /// All mappings around `va` are gone.
     pub fn remove(&mut self, va: u64) {
         for b in self.around(va) {

@@ -140,6 +140,12 @@ impl Table {
         (e.tag == va & PAGE_MASK).then_some(e.addend)
     }
 
+    /// What the entry of the page of `va` belongs to.
+    pub fn size_of(&self, va: u64) -> Option<Size> {
+        let slot = self.slot(va);
+        (self.entries[slot].tag == va & PAGE_MASK).then(|| self.sizes[slot])
+    }
+
     /// Whether entering the page of `va` pushes out nothing.
     pub fn is_free(&self, va: u64) -> bool {
         self.entries[self.slot(va)].tag == EMPTY

@@ -201,8 +201,7 @@ impl Tier1 {
             ; jmp QWORD [rax]
         );
         self.buf.cold();
-        x64!(self; =>miss);
-        self.leave_with(Exit::LOOKUP);
+        x64!(self; =>miss ; jmp QWORD [DWORD r15 + disp!(thunks.lookup)]);
         self.buf.hot();
     }
 }

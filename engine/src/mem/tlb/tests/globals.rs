@@ -117,3 +117,64 @@ fn code_look_ups_in_large_mappings_are_voided_after_their_pages_left_the_table()
     fence(&mut t, Some(base + (1 << 29)), None);
     assert_ne!(t.generation(), generation);
 }
+
+/// Where a look-up at `va` in `context` finds an answer that was made at `at`.
+fn finds(t: &mut Tlb, context: u64, at: CodeSpace) -> bool {
+    t.select_fetch(context, S);
+    let (first, second) = t.code_spaces();
+    first == at || second == Some(at)
+}
+
+#[test]
+fn answers_in_global_pages_hold_in_all_address_spaces_until_they_are_fenced() {
+    let mut t = tlb();
+    let answer = |t: &mut Tlb| {
+        t.enter_in(7, S, Access::Fetch, 0x1000, global(RAM));
+        t.select_fetch(7, S);
+        t.answer_space(0x1000)
+    };
+    let at = answer(&mut t);
+    assert!(finds(&mut t, 7, at) && finds(&mut t, 8, at) && !finds(&mut t, UNTRANSLATED, at));
+    t.select_fetch(8, 0);
+    assert!(t.code_spaces().0 != at && t.code_spaces().1 != Some(at), "by other rights");
+    // What does not order it, and other pages.
+    for (va, asid) in [(None, Some(7)), (Some(0x1000), Some(7)), (Some(0x9000), None)] {
+        fence(&mut t, va, asid);
+        assert!(finds(&mut t, 8, at), "{va:?} {asid:?}");
+    }
+    for va in [Some(0x1000), None] {
+        let at = answer(&mut t);
+        assert!(finds(&mut t, 8, at));
+        fence(&mut t, va, None);
+        assert!(!finds(&mut t, 7, at) && !finds(&mut t, 8, at), "{va:?}");
+    }
+    let at = answer(&mut t);
+    t.reset();
+    assert!(!finds(&mut t, 7, at) && !finds(&mut t, 8, at));
+}
+
+#[test]
+fn a_fence_inside_of_a_large_global_mapping_voids_answers_in_all_of_it() {
+    let mut t = tlb();
+    t.enter_in(7, S, Access::Fetch, 0x4000_5000, Translation { global: true, ..large(RAM, 21) });
+    t.select_fetch(7, S);
+    let at = t.answer_space(0x4000_5000);
+    // The set with the table may be gone, the answer is not.
+    (100..200).for_each(|context| t.select_fetch(context, S));
+    assert!(finds(&mut t, 8, at));
+    fence(&mut t, Some(0x4020_0000), None);
+    assert!(finds(&mut t, 8, at), "beside it");
+    fence(&mut t, Some(0x401f_f000), None);
+    assert!(!finds(&mut t, 8, at));
+}
+
+#[test]
+fn answers_in_other_pages_are_those_of_their_address_space() {
+    let mut t = tlb();
+    t.enter_in(7, S, Access::Fetch, 0x1000, to(RAM));
+    t.select_fetch(7, S);
+    let at = t.answer_space(0x1000);
+    assert!(finds(&mut t, 7, at) && !finds(&mut t, 8, at) && finds(&mut t, 7, at));
+    fence(&mut t, None, Some(7));
+    assert!(!finds(&mut t, 7, at));
+}

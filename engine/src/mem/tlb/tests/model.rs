@@ -83,8 +83,8 @@ struct Model {
     tlb: Tlb,
     now: (u64, u8),
     facts: HashSet<Fact>,
-    /// Code look-ups: tag (set, generation) and page, with the fact that they rest on.
-    look_ups: HashMap<(usize, u64, u64), Fact>,
+    /// Code look-ups: where they hold and page, with the fact that they rest on.
+    look_ups: HashMap<(u64, u64, u64), Fact>,
     walks: u64,
 }
 
@@ -158,9 +158,12 @@ impl Model {
 
     /// Makes or uses a code look-up at `va` as a jump cache does.
     fn look_up(&mut self, va: u64) {
-        let tag = (self.tlb.fetch_set(), self.tlb.generation(), va & PAGE_MASK);
-        if let Some(rest) = self.look_ups.get(&tag) {
-            assert!(self.facts.contains(rest), "look-up at {va:#x} rests on {rest:?}");
+        let tag = |space: CodeSpace| (space.set, space.generation, va & PAGE_MASK);
+        let (first, second) = self.tlb.code_spaces();
+        for space in [Some(first), second].into_iter().flatten() {
+            if let Some(rest) = self.look_ups.get(&tag(space)) {
+                assert!(self.facts.contains(rest), "look-up at {va:#x} rests on {rest:?}");
+            }
         }
         let (context, index) = self.now;
         if let Some(pa) = self.tlb.fetch(va) {
@@ -170,6 +173,7 @@ impl Model {
                     && f.pa == pa & PAGE_MASK
             };
             // Both a superpage and a page may have been walked to: the look-up needs one of them.
+            let tag = tag(self.tlb.answer_space(va));
             if self.facts.iter().filter(is).count() == 1
                 && let Some(f) = self.facts.iter().find(is)
             {

@@ -24,7 +24,6 @@ pub enum Left {
     Exit(usize),
     /// Indirectly, or directly where the jump cache must be asked.
     Lookup,
-    Dispatch,
     Flow,
     Poll,
     Hot,
@@ -97,7 +96,7 @@ impl Pair {
     pub fn of(make: impl Fn() -> Box<Cpu<Riscv>>) -> Pair {
         let mut jumps = vec![JumpEntry { pc: 1, tag: 0, record: 0, local: 0 }; ENTRIES];
         let (oracle, mut tested) = (make(), make());
-        tested.jumps = jumps.as_mut_ptr();
+        tested.core.jumps = jumps.as_mut_ptr();
         Pair { oracle, tested, arena: Arena::new(), compiler: Tier1::default(), jumps }
     }
 
@@ -148,7 +147,10 @@ impl Pair {
                 Leave::Exit(1) if in_page && cpu.pc == setup.pc => continue,
                 Leave::Exit(n) if in_page => Left::Exit(n),
                 Leave::Exit(_) | Leave::Indirect => Left::Lookup,
-                Leave::Dispatch => Left::Dispatch,
+                Leave::Dispatch => {
+                    Riscv::poll_after_change(cpu);
+                    Left::Lookup
+                }
                 Leave::Flow(_) => Left::Flow,
             };
             return Self::outcome(cpu, left);
@@ -171,7 +173,6 @@ impl Pair {
         cpu.merge_float_flags();
         let left = match exit.kind() {
             Exit::LINK => Left::Exit(self.arena.slot_at(exit.address())),
-            Exit::DISPATCH => Left::Dispatch,
             Exit::FLOW => Left::Flow,
             Exit::POLL => Left::Poll,
             Exit::HOT => Left::Hot,

@@ -1,0 +1,59 @@
+//! A hart's look-ups of code without the run loop: by the jump cache, and behind it by physical address.
+//!
+//! The problem: after a trap, and where the jump cache has lost an address, compiled code is to go on in other compiled code
+//! at the cost of a few loads. Whatever needs more (a walk, a block that is not compiled, an exception) is left to
+//! the run loop.
+
+use super::core::FORCED;
+use super::cpu::Cpu;
+use crate::cache::jump::{Jumps, NO_TAG};
+use crate::guest::Guest;
+use crate::jit::record::Record;
+use std::sync::atomic::Ordering;
+
+impl<G: Guest> Cpu<G> {
+    /// The tags under which an answer holds now, the likelier first; [`NO_TAG`] if there is one only.
+    #[inline]
+    pub fn tags(&self) -> [u64; 2] {
+        let key = G::block_key(self);
+        let (first, second) = self.tlb.code_spaces();
+        [Jumps::tag(first, key), second.map_or(NO_TAG, |s| Jumps::tag(s, key))]
+    }
+
+    /// The tag for an answer at `pc`, whose page the fetch table has. See [`Tlb::answer_space`](crate::mem::tlb::Tlb::answer_space).
+    pub fn answer_tag(&mut self, pc: u64) -> u64 {
+        let space = self.tlb.answer_space(pc);
+        Jumps::tag(space, G::block_key(self))
+    }
+
+    /// Brings the tags of code look-ups up to date. Call after whatever may have changed fetch translations, mode or block key.
+    #[inline]
+    pub fn refresh_tag(&mut self) {
+        let [first, second] = self.tags();
+        (self.core.tag, self.core.other_tag) = (first, second);
+    }
+
+    /// Where the compiled code at the pc begins, if this hart knows any. The tags are up to date. Only for compiled code that
+    /// passes control on: what comes back is good while the hart is in its slice.
+    pub fn known_entry(&mut self) -> Option<u64> {
+        if std::ptr::eq(self.core.limit, &FORCED) {
+            // Code has died: the run loop looks first.
+            return None;
+        }
+        let pc = self.core.pc;
+        let record =
+            self.jumps.record(pc, [self.core.tag, self.core.other_tag]).or_else(|| self.recall(pc))?;
+        // SAFETY: the jump cache and what is behind it name records of the arena, or the one without code, which is static; a
+        // record is not reused before every hart has begun another slice and forgotten it (see `jit::translations`).
+        Some(unsafe { &*(record as *const Record) }.entry.load(Ordering::Acquire))
+    }
+
+    /// The record of the block at `pc` by its physical address; the jump cache knows it from now on.
+    fn recall(&mut self, pc: u64) -> Option<u64> {
+        let pa = self.tlb.fetch(pc)?;
+        let record = self.jumps.by_physical(pa, G::block_key(self))?;
+        let tag = self.answer_tag(pc);
+        self.jumps.put_found(pc, tag, record);
+        Some(record)
+    }
+}
