@@ -392,7 +392,7 @@ fn run_slice<G: Guest>(v: &mut Vcpu<G>, lines: &Lines) {
 
 pub(super) fn note_flow<G: Guest>(v: &mut Vcpu<G>, flow: Flow) {
     match flow {
-        Flow::Continue => {}
+        Flow::Continue | Flow::Leave => {}
         Flow::Park => v.cpu.hart.set_started(false),
         Flow::Wait | Flow::WaitBounded(_) => v.waiting = Some(flow),
     }

@@ -64,6 +64,9 @@ pub struct Translation {
 pub enum Flow {
     /// Go on (after [`Op`] `callend`: at `cpu.pc`, through the dispatcher).
     Continue,
+    /// Go on at `cpu.pc` through the dispatcher, in mid-block too: the rest of the block was lifted under another key, or an
+    /// interrupt is to be taken.
+    Leave,
     /// Wait for an interrupt; then go on at `cpu.pc`.
     Wait,
     /// Wait at most this many nanoseconds (WRS), then go on at `cpu.pc`.
@@ -83,8 +86,8 @@ pub struct HelperDesc {
     pub writes: &'static [(u8, u8)],
     /// Whether it may raise a guest exception.
     pub faults: bool,
-    /// Whether, called in mid-block, it changes the block key ([`Guest::block_key`]): what follows the block was lifted under
-    /// another key than the block.
+    /// Whether, called in mid-block, it changes the block key ([`Guest::block_key`]) without saying [`Flow::Leave`]: what
+    /// follows the block was lifted under another key than the block.
     pub changes_key: bool,
 }
 

@@ -145,11 +145,15 @@ fn page<G: Guest>(cpu: &mut Cpu<G>, access: Access) -> u64 {
 fn run<G: Guest>(cpu: &mut Cpu<G>, op: &Op) -> Result<u64, Exception> {
     match op.code {
         Opcode::Call => {
-            G::helper(cpu, op)?;
-            Ok(ON)
+            if G::helper(cpu, op)? != Flow::Leave {
+                return Ok(ON);
+            }
+            // The calling instruction is done, what was charged behind it is not.
+            cpu.budget += cpu.unretired - 1;
+            Ok(Exit::DISPATCH)
         }
         Opcode::CallEnd => Ok(match G::helper(cpu, op)? {
-            Flow::Continue => Exit::DISPATCH,
+            Flow::Continue | Flow::Leave => Exit::DISPATCH,
             flow => {
                 cpu.flow = flow;
                 Exit::FLOW

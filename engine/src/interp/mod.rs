@@ -262,12 +262,14 @@ pub fn run<G: Guest>(cpu: &mut Cpu<G>, code: &Code, pc: u64) -> Leave {
                 return Leave::Exit(0);
             }
             Call => {
-                // Flows other than Continue make no sense in mid-block.
-                may!(call(cpu, code, pc, op));
+                // Flows other than these two make no sense in mid-block.
+                if may!(call(cpu, code, pc, op)) == Flow::Leave {
+                    return leave(cpu, code, op);
+                }
             }
             CallEnd => {
                 return match may!(call(cpu, code, pc, op)) {
-                    Flow::Continue => Leave::Dispatch,
+                    Flow::Continue | Flow::Leave => Leave::Dispatch,
                     flow => Leave::Flow(flow),
                 };
             }
@@ -359,6 +361,14 @@ fn call<G: Guest>(cpu: &mut Cpu<G>, code: &Code, pc: u64, op: &Op) -> Result<Flo
     let flow = G::helper(cpu, op)?;
     cpu.unretired = 0;
     Ok(flow)
+}
+
+/// Leaves behind the instruction that called a helper, which has set the pc; gives the uncharged rest back.
+#[cold]
+fn leave<G: Guest>(cpu: &mut Cpu<G>, code: &Code, op: &Op) -> Leave {
+    let insn = CallSite(op.aux).insn() as i64;
+    cpu.budget += code.insns as i64 - insn - 1;
+    Leave::Dispatch
 }
 
 #[inline(never)]

@@ -18,8 +18,8 @@ macro_rules! helpers {
             /// The declarations by number.
             pub const DESC: &'static [HelperDesc] = &[ $( HelperDesc {
                 name: $text, reads: $reads, writes: $writes, faults: $faults,
-                // Writing float flags makes the float state dirty too.
-                changes_key: matches!(Helper::$name, Helper::FloatDirty | Helper::Csr),
+                // A CSR write that changes it leaves the block.
+                changes_key: matches!(Helper::$name, Helper::FloatDirty),
             }, )* ];
 
             /// The helper with this number.
@@ -54,8 +54,9 @@ helpers! {
     /// CallEnd.
     FenceI "fence.i" reads &[], writes &[], faults false;
     /// `a` = old CSR value; `b` = register operand (register forms), `imm` = the instruction's bits, from which CSR number,
-    /// operation and immediate are told. Call for reads and harmless writes, CallEnd for writes that may change mode,
-    /// translation, float state or interrupt enables.
+    /// operation and immediate are told. Call for reads and for writes behind which a block mostly goes on; it leaves the block where
+    /// an interrupt is due or the key has changed. CallEnd for writes that may change the translation of code or the
+    /// rounding mode.
     Csr "csr" reads &[], writes &[], faults true;
     /// `b` = address; clears its cache block. Faults as a store.
     CboZero "cbo.zero" reads &[], writes &[], faults true;

@@ -53,9 +53,14 @@ pub fn helper(cpu: &mut Cpu<Riscv>, op: &Op) -> Result<Flow, Exception> {
         Helper::SfenceOrder => sfence_order(cpu, bits)?,
         Helper::FenceI => cpu.context_changed = true,
         Helper::Csr => {
+            let key = Riscv::block_key(cpu);
             let old = csr::execute(cpu, bits, b)?;
             if bits >> 7 & 31 != 0 {
                 cpu.regs[op.a as usize] = old;
+            }
+            let unmasks = csr::may_unmask((bits >> 20) as u16);
+            if Riscv::block_key(cpu) != key || unmasks && trap::is_due(cpu) {
+                return Ok(Flow::Leave);
             }
         }
         Helper::CboZero => cbo_zero(cpu, bits, b)?,

@@ -84,13 +84,23 @@ pub fn poll(cpu: &mut Cpu<Riscv>) -> bool {
     take(cpu, ready)
 }
 
-/// The same after an instruction that may have unmasked one; the supervisor timer is as the last poll saw it.
-pub fn poll_after_change(cpu: &mut Cpu<Riscv>) {
-    let wanted = takeable(cpu);
-    if wanted != 0 {
-        let ready = csr::pending_at_poll(cpu) & wanted;
-        take(cpu, ready);
+/// Interrupts that can be taken, the supervisor timer as the last poll saw it.
+fn ready(cpu: &Cpu<Riscv>) -> u64 {
+    match takeable(cpu) {
+        0 => 0,
+        wanted => csr::pending_at_poll(cpu) & wanted,
     }
+}
+
+/// Whether [`poll_after_change`] would take an interrupt.
+pub fn is_due(cpu: &Cpu<Riscv>) -> bool {
+    ready(cpu) != 0
+}
+
+/// The same as [`poll`] after an instruction that may have unmasked one; the supervisor timer is as the last poll saw it.
+pub fn poll_after_change(cpu: &mut Cpu<Riscv>) {
+    let ready = ready(cpu);
+    take(cpu, ready);
 }
 
 /// Whether WFI ends: something is pending that `mie` enables, whatever the global enables say.

@@ -103,6 +103,11 @@ fn may_access(cpu: &Cpu<Riscv>, csr: &Csr, place: u16, number: u16, write: bool)
         && (cpu.ext.mode == Mode::Machine && lowest != 0 || (csr.allowed)(cpu, place))
 }
 
+/// Whether a write of CSR `number` may let an interrupt through: by enabling it, by raising it or by delegating it.
+pub fn may_unmask(number: u16) -> bool {
+    matches!(number, 0x100 | 0x104 | 0x144 | 0x14d | 0x300 | 0x303 | 0x304 | 0x344)
+}
+
 /// Executes the Zicsr instruction `insn`, whose register operand reads as `operand`. Returns the old value.
 pub fn execute(cpu: &mut Cpu<Riscv>, insn: u32, operand: u64) -> Result<u64, Exception> {
     let number = (insn >> 20) as u16;

@@ -25,23 +25,26 @@ impl Lifter {
     pub(super) fn csr(&mut self, i: &Insn) {
         // Bits 12..14: 1 write, 2 set, 3 clear; set and clear with x0 or 0 only read.
         let reads_only = i.raw >> 12 & 3 != 1 && i.raw >> 15 & 31 == 0;
-        let code = if reads_only || is_harmless(i.csr()) { Opcode::Call } else { Opcode::CallEnd };
+        let code = if reads_only || goes_on_after(i.csr()) { Opcode::Call } else { Opcode::CallEnd };
         let operands = Op { code, a: dest(i.rd), b: i.rs1, c: 0, aux: 0, imm: i.raw as i64 };
         self.call(code, Helper::Csr, operands);
     }
 }
 
-/// Whether writing a CSR changes nothing that the rest of a block was lifted under: mode, translation, rounding, float state,
-/// interrupt enables and deadlines. (Setting float flags makes the float state dirty at most, which is marked twice then.)
-const fn is_harmless(csr: u16) -> bool {
+/// Whether writing a CSR leaves what the rest of a block was lifted under as it was: mode, translation of code, rounding. Where
+/// the float state changes or an interrupt is due, the helper leaves the block.
+const fn goes_on_after(csr: u16) -> bool {
     matches!(
         csr,
         0x001                       // fflags
-        | 0x105 | 0x106             // stvec, scounteren
-        | 0x140..=0x143             // sscratch, sepc, scause, stval
-        | 0x305 | 0x306             // mtvec, mcounteren
+        | 0x100                     // sstatus
+        | 0x104..=0x106             // sie, stvec, scounteren
+        | 0x140..=0x144             // sscratch, sepc, scause, stval, sip
+        | 0x14d                     // stimecmp
+        | 0x300                     // mstatus
+        | 0x302..=0x306             // medeleg, mideleg, mie, mtvec, mcounteren
         | 0x320 | 0x323..=0x33f     // mcountinhibit, mhpmevent3-31
-        | 0x340..=0x343             // mscratch, mepc, mcause, mtval
+        | 0x340..=0x344             // mscratch, mepc, mcause, mtval, mip
         | 0xb03..=0xb1f             // mhpmcounter3-31
     )
 }

@@ -234,11 +234,11 @@ fn float_formats() {
 }
 
 #[test]
-fn csr_writes_that_change_the_mode_end_the_block() {
+fn csr_writes_that_change_the_translation_of_code_end_the_block() {
     let last = |raw: u32| ops(&[raw])[0].code;
     assert_eq!(last(0xc010_2573), Opcode::Call); // rdtime a0
     assert_eq!(last(0x1000_2573), Opcode::Call); // csrr a0,sstatus
-    assert_eq!(last(0x1001_7073), Opcode::CallEnd); // csrci sstatus,2
+    assert_eq!(last(0x1001_7073), Opcode::Call); // csrci sstatus,2
     assert_eq!(last(0x1000_7073), Opcode::Call); // csrci sstatus,0
     assert_eq!(last(0x1405_1073), Opcode::Call); // csrw sscratch,a0
     assert_eq!(last(0x1805_1073), Opcode::CallEnd); // csrw satp,a0
