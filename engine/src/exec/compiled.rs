@@ -2,6 +2,7 @@
 
 use super::core::NO_LIMIT;
 use super::mode::{Mode, Settings, Tuning};
+use super::sampling::Sampling;
 use super::vcpu::{Found, Stop, Vcpu};
 use crate::cache::code::Code;
 use crate::guest::{Flow, Guest};
@@ -10,7 +11,7 @@ use crate::jit::abi::Exit;
 use crate::jit::block::BlockInput;
 use crate::jit::queue::Queue;
 use crate::jit::region::GuestRules;
-use crate::jit::translations::Tier;
+use crate::jit::translations::{Tier, Translations};
 use crate::jit::wanted::{Flavour, Wanted};
 use crate::jit::worker::Worker;
 use crate::mem::PAGE_MASK;
@@ -36,12 +37,13 @@ pub(super) enum After {
 /// A hart's dealings with the compilers.
 pub(super) struct Compiled {
     settings: Arc<Settings>,
-    queue: Arc<Queue>,
+    pub(super) queue: Arc<Queue>,
     tier1: Tier1,
     /// Compiles for tier 2 on the hart's own thread, where there are no workers.
     own_worker: Option<Box<Worker>>,
-    mode: Mode,
-    policy: Box<dyn Policy>,
+    pub(super) mode: Mode,
+    pub(super) policy: Box<dyn Policy>,
+    pub(super) sampling: Sampling,
     /// [`Policy::tier1_runs`], asked once a slice.
     tier1_runs: u64,
     code_bytes: u64,
@@ -67,6 +69,7 @@ impl Compiled {
             own_worker: None,
             mode: Mode::Interpreter,
             policy: Box::new(Eager { tier2_runs: 0 }),
+            sampling: Sampling::default(),
             tier1_runs: 0,
             code_bytes: 0,
             tuning: Tuning::default(),
@@ -83,6 +86,12 @@ impl Compiled {
     #[inline(always)]
     pub(super) fn is_on(&self) -> bool {
         self.mode != Mode::Interpreter
+    }
+
+    /// What tier 2 has cost so far.
+    pub(super) fn tier2_cost(&self, translations: &Translations) -> Cost {
+        let load = |n: &[AtomicU64; 2]| n[1].load(Ordering::Relaxed);
+        Cost { ns: load(&translations.counts.compile_ns), insns: load(&translations.counts.insns) }
     }
 
     /// Takes over the settings. Whether the mode changed.
@@ -112,6 +121,7 @@ impl<G: Guest> Vcpu<G> {
         if self.compiled.wants != self.code.translations().wants() {
             self.follow_wanted();
         }
+        self.compiled.sampling.begin();
         self.sync_translations();
     }
 
@@ -206,7 +216,12 @@ impl<G: Guest> Vcpu<G> {
                 self.compiled.misses += 1;
                 self.look_up()
             }
-            Exit::POLL => After::Interpret,
+            Exit::POLL => {
+                if exit.address() != 0 {
+                    self.compiled.sampling.region_polled(self.cpu.budget);
+                }
+                After::Interpret
+            }
             Exit::HOT => {
                 self.ask_for_tier2(exit.address());
                 After::Dispatch
@@ -307,9 +322,7 @@ impl<G: Guest> Vcpu<G> {
             return translations.set_heat(record, i32::MAX);
         }
         let queue = &self.compiled.queue;
-        let counts = &translations.counts;
-        let load = |n: &[AtomicU64; 2]| n[1].load(Ordering::Relaxed);
-        let cost = Cost { ns: load(&counts.compile_ns), insns: load(&counts.insns) };
+        let cost = self.compiled.tier2_cost(translations);
         let ask = Ask { insns: code.insns, heat, queued: queue.len(), cost };
         let runs = match self.compiled.policy.decide(&ask) {
             _ if level == Some(Level::Tier2) => {
@@ -331,6 +344,11 @@ impl<G: Guest> Vcpu<G> {
             }
         };
         translations.set_heat(record, runs.min(i32::MAX as u32) as i32);
+        self.compile_own();
+    }
+
+    /// Without workers the hart compiles what was asked for.
+    pub(super) fn compile_own(&mut self) {
         if self.compiled.settings.tuning().workers == 0 {
             let rules = GuestRules::of::<G>(&self.cpu.shared.model);
             let map = &self.code;

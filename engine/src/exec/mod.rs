@@ -13,6 +13,7 @@ pub mod inputs;
 mod lookup;
 pub mod mode;
 mod rounds;
+mod sampling;
 pub mod state;
 pub mod time;
 pub mod vcpu;

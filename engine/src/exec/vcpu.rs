@@ -139,12 +139,11 @@ impl<G: Guest> Vcpu<G> {
                 let code = &*local.code;
                 let left = self.cpu.budget - code.insns as i64;
                 if left < 0 || code.is_dead() || (lines.has_attention() && !exact) {
-                    if left < 0
-                        && self.cpu.budget > 0
-                        && !code.is_dead()
-                        && let Some(stop) = self.run_rest(pc, exact)
-                    {
-                        return stop;
+                    if left < 0 && self.cpu.budget > 0 && !code.is_dead() {
+                        self.sample(index);
+                        if let Some(stop) = self.run_rest(pc, exact) {
+                            return stop;
+                        }
                     }
                     continue 'dispatch;
                 }

@@ -68,6 +68,7 @@ impl Exit {
     /// By a helper that says what to do; the rest is nothing, see `Cpu::flow`.
     pub const FLOW: u64 = 2;
     /// Before an instruction that is to be interpreted: too little budget, attention, or an access that compiled code cannot do.
+    /// The rest is 0 if a block of tier 1 is left, [`Exit::REGION`] if a region is.
     pub const POLL: u64 = 3;
     /// At a block head: the heat counter ran out; the rest is the address of the record.
     pub const HOT: u64 = 4;
@@ -76,6 +77,9 @@ impl Exit {
     /// Not a reason to leave: the thunk that gets this word from Rust goes on at the entry in [`Core::value`], with the
     /// state's pc and budget.
     pub const ON_AT: u64 = 6;
+
+    /// See [`Exit::POLL`].
+    pub const REGION: u64 = 8;
 
     /// What happened.
     pub const fn kind(self) -> u64 {

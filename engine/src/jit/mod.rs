@@ -9,6 +9,7 @@ mod lower;
 pub mod queue;
 pub mod record;
 pub mod region;
+mod seed;
 pub mod tier2;
 pub mod translations;
 pub mod wanted;

@@ -16,6 +16,8 @@ pub struct Job {
     pub code: Arc<Code>,
     /// Runs until it asked: hotter blocks are compiled sooner.
     pub runs: u64,
+    /// Offsets in the page that are known to be hot, if it was found by samples.
+    pub hot: Arc<[u16]>,
     /// When it asked: of equally hot ones the older first.
     number: u64,
 }
@@ -55,6 +57,11 @@ pub struct Queue {
 impl Queue {
     /// Adds a block, unless it is there or the queue is full.
     pub fn push(&self, code: &Arc<Code>, runs: u64) -> bool {
+        self.push_found(code, runs, Arc::default())
+    }
+
+    /// As [`Queue::push`], for a block that samples found, among others in the page.
+    pub fn push_found(&self, code: &Arc<Code>, runs: u64, hot: Arc<[u16]>) -> bool {
         if !code.ask() {
             return false;
         }
@@ -65,7 +72,7 @@ impl Queue {
         }
         inner.asked += 1;
         let number = inner.asked;
-        inner.jobs.push(Job { code: code.clone(), runs, number });
+        inner.jobs.push(Job { code: code.clone(), runs, hot, number });
         self.len.store(inner.jobs.len(), Ordering::Relaxed);
         drop(inner);
         self.changed.notify_one();

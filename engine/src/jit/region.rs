@@ -141,6 +141,19 @@ impl Ord for Candidate {
 
 /// Grows a region from the block at page offset `head` along the likely edges. `find` looks blocks up by page offset.
 pub fn form(head: u16, find: &mut dyn FnMut(u16) -> Option<BlockProfile>, limits: &Limits) -> Option<Region> {
+    form_round(head, &[], find, limits)
+}
+
+/// What a block is at least expected to be entered for each run of the head if it is known to be hot.
+const HOT: f64 = 0.5;
+
+/// As [`form`]; `hot` are page offsets that are known to be hot, whatever the edges on the way to them say.
+pub fn form_round(
+    head: u16,
+    hot: &[u16],
+    find: &mut dyn FnMut(u16) -> Option<BlockProfile>,
+    limits: &Limits,
+) -> Option<Region> {
     let mut region = Region { blocks: Vec::new(), page_offset: head, rules: limits.rules };
     // False: looked at and left out.
     let mut seen: FxHashMap<u16, bool> = FxHashMap::default();
@@ -161,6 +174,8 @@ pub fn form(head: u16, find: &mut dyn FnMut(u16) -> Option<BlockProfile>, limits
             for (part, to) in successors(&profile) {
                 let page = to + at as i64;
                 let weight = (weight * part).min(1.0);
+                let is_hot = u16::try_from(page).is_ok_and(|p| hot.contains(&p));
+                let weight = if is_hot { weight.max(HOT) } else { weight };
                 if weight >= limits.least && (0..PAGE_SIZE as i64).contains(&page) {
                     heap.push(Candidate(weight, page as u16));
                 }

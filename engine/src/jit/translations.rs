@@ -297,6 +297,32 @@ impl Translations {
         ids.iter().filter_map(|id| inner.units.get(id)).map(|u| u.tier).collect()
     }
 
+    /// Blocks from which translations that begin with them are linked to `code`.
+    pub fn linked_from(&self, code: &Arc<Code>) -> Vec<Arc<Code>> {
+        let inner = self.inner.lock();
+        let ids = inner.by_code.get(&key(code)).map_or(&[][..], Vec::as_slice);
+        let units = ids.iter().filter_map(|id| inner.units.get(id));
+        let own = units.filter(|u| u.parts.first().is_some_and(|c| Arc::ptr_eq(c, code)));
+        let from = own.flat_map(|u| &u.incoming).filter_map(|(id, _)| inner.units.get(id));
+        from.filter_map(|u| u.parts.first()).cloned().collect()
+    }
+
+    /// Which exits of a block's tier 1 code are linked, which is: were taken.
+    pub fn linked_exits(&self, code: &Arc<Code>) -> Option<[bool; 2]> {
+        let inner = self.inner.lock();
+        let ids = inner.by_code.get(&key(code))?;
+        let unit = ids.iter().filter_map(|id| inner.units.get(id)).find(|u| u.tier == Tier::One)?;
+        Some([0, 1].map(|n| unit.targets.get(n).is_some_and(Option::is_some)))
+    }
+
+    /// Whether a region begins with `code`.
+    pub fn is_head(&self, code: &Arc<Code>) -> bool {
+        let inner = self.inner.lock();
+        let ids = inner.by_code.get(&key(code)).map_or(&[][..], Vec::as_slice);
+        let mut units = ids.iter().filter_map(|id| inner.units.get(id));
+        units.any(|u| u.tier == Tier::Two && u.parts.first().is_some_and(|c| Arc::ptr_eq(c, code)))
+    }
+
     /// Sets the heat counter of the record at this address, if a translation still has it.
     pub fn set_heat(&self, record: u64, heat: i32) {
         let Some(arena) = self.arena() else { return };

@@ -4,12 +4,13 @@
 //! [`Translations::install`] refuses a region of which a block has died.
 
 use super::queue::Job;
-use super::region::{BlockProfile, GuestRules, Limits, form};
+use super::region::{BlockProfile, GuestRules, Limits, form_round};
+use super::seed;
 use super::tier2::Tier2;
 use super::translations::{Tier, Translations};
 use crate::cache::code::{Code, CodeMap};
 use crate::ir::Opcode;
-use crate::ir::op::CallSite;
+use crate::ir::op::{CallSite, Shape};
 use crate::mem::{PAGE_MASK, PAGE_SIZE};
 use crate::tier::events::What;
 use crate::tier::pins::Level;
@@ -35,19 +36,19 @@ impl Worker {
     /// Compiles and publishes a region that begins with the job's block.
     /// `waiting`: how many others wait.
     pub fn compile(&mut self, job: &Job, waiting: usize) {
-        let head = &job.code;
-        if head.is_dead() || head.second_page.is_some() {
+        if job.code.is_dead() || job.code.second_page.is_some() {
             return;
         }
         let Some(tier2) = &mut self.tier2 else { return };
         let translations = self.code.translations();
         let (wanted, _) = translations.wanted();
-        if !wanted.in_regions(head) {
+        if !wanted.in_regions(&job.code) {
             // Pinned, or another mode, since it asked.
-            return head.ask_again();
+            return job.code.ask_again();
         }
         let pinned = |c: &Code| wanted.pins.level(c.pa) == Some(Level::Tier2);
         let may = |c: &Code| pinned(c) || wanted.in_regions(c);
+        let head = &head_of(translations, job, &may);
         let (page, key) = (head.pa & PAGE_MASK, head.key);
         let (code, rules) = (&self.code, self.rules);
         let mut find = |offset: u16| {
@@ -57,7 +58,7 @@ impl Worker {
         let begin = Instant::now();
         // Branches inside of a loop are often not counted, so each way is as likely: go four deep.
         let limits = Limits { least: 1.0 / 16.0, ..Limits::new(rules) };
-        let Some(region) = form((head.pa & !PAGE_MASK) as u16, &mut find, &limits) else {
+        let Some(region) = form_round((head.pa & !PAGE_MASK) as u16, &job.hot, &mut find, &limits) else {
             return;
         };
         let at = |offset: i32| (region.page_offset as i32 + offset) as u64 & (PAGE_SIZE - 1);
@@ -86,11 +87,39 @@ impl Worker {
     }
 }
 
+/// The head of the region for a job: the block that asked, or where the code is entered that samples found.
+fn head_of(translations: &Translations, job: &Job, may: &dyn Fn(&Code) -> bool) -> Arc<Code> {
+    if job.hot.is_empty() {
+        return job.code.clone();
+    }
+    let head = seed::head_of(translations, &job.code);
+    let taken = head.is_dead() || head.second_page.is_some() || !may(&head);
+    // A region from there that does not reach the block stands already, or does reach it: then it is entered elsewhere.
+    if taken || translations.is_head(&head) { job.code.clone() } else { head }
+}
+
 /// What is known of a block's runs.
 fn profile(translations: &Translations, code: Arc<Code>, rules: &GuestRules) -> BlockProfile {
     let (runs, taken) = translations.profile(&code).unwrap_or_default();
     let changes = |id: u16| (rules.helper)(id).is_none_or(|h| h.changes_key);
     let calls = code.ops.iter().filter(|op| op.code == Opcode::Call);
     let keeps_key = !calls.map(|op| CallSite(op.aux).id()).any(changes);
-    BlockProfile { code, runs, taken, counted: runs, keeps_key }
+    let (taken, counted) = if runs == 0 { by_links(translations, &code) } else { (taken, runs) };
+    BlockProfile { code, runs, taken, counted, keeps_key }
+}
+
+/// Of how many runs a branch was taken, for a block that does not count: an exit that was never linked was never taken.
+fn by_links(translations: &Translations, code: &Arc<Code>) -> (u64, u64) {
+    const MANY: u64 = 64;
+    let Some(op) = code.ops.last().filter(|op| op.code.shape() == Shape::Branch) else { return (0, 0) };
+    let stays = |by: i64| (0..PAGE_SIZE as i64).contains(&((code.pa & !PAGE_MASK) as i64).saturating_add(by));
+    // Exits to other pages have no links.
+    if !stays(op.imm) || !stays(op.aux.into()) {
+        return (0, 0);
+    }
+    match translations.linked_exits(code) {
+        Some([true, false]) if op.imm != 0 => (0, MANY),
+        Some([false, true]) => (MANY, MANY),
+        _ => (0, 0),
+    }
 }

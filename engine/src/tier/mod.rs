@@ -4,3 +4,4 @@ pub mod events;
 pub mod heat;
 pub mod pins;
 pub mod policy;
+pub mod samples;

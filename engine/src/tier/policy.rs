@@ -33,6 +33,19 @@ pub struct Ask {
     pub cost: Cost,
 }
 
+/// Code that samples found hot.
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    /// Guest instructions of the blocks that were sampled.
+    pub insns: u32,
+    /// Guest instructions retired there, old ones faded, see [`super::heat`].
+    pub retired: f64,
+    /// Regions that wait for a compiler.
+    pub queued: usize,
+    /// What tier 2 has cost.
+    pub cost: Cost,
+}
+
 /// What is done with it.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Verdict {
@@ -56,6 +69,8 @@ pub trait Policy: Send + Sync {
     fn tier2_runs(&self, insns: u32) -> u32;
     /// What to do with a block that asks.
     fn decide(&self, ask: &Ask) -> Verdict;
+    /// What to do with code that samples found hot.
+    fn decide_found(&self, found: &Found) -> Verdict;
 }
 
 /// Guest instructions that a region round a block has, typically.
@@ -65,6 +80,10 @@ const TIER2_NS: f64 = 18_000.0;
 /// What tier 2 saves per guest instruction against tier 1, in ns, where it saves anything: float kernels and loops of several
 /// blocks (docs/performance.md). Loops of one block are as fast in tier 1.
 const GAIN_NS: f64 = 0.05;
+/// The same for straight code and calls, where tier 2 keeps registers across blocks.
+const STRAIGHT_NS: f64 = 0.05;
+/// Guest instructions of the largest region.
+const LARGEST: f64 = 500.0;
 /// Heat is a memory of two seconds; a block is expected to run for about as long again.
 const HORIZON: f64 = 2.0;
 
@@ -100,6 +119,14 @@ impl Policy for Adaptive {
         }
         Verdict::Wait { runs: self.tier2_runs(ask.insns).saturating_mul(2).max(64) }
     }
+
+    fn decide_found(&self, found: &Found) -> Verdict {
+        // What lies between the blocks that were hit is compiled too.
+        let region = (1.5 * f64::from(found.insns)).clamp(REGION, LARGEST);
+        let cost = region * found.cost.per_insn(TIER2_NS) * (1.0 + found.queued as f64 / 32.0);
+        let saving_ns = found.retired * HORIZON * STRAIGHT_NS - cost;
+        if saving_ns > 0.0 { Verdict::Promote { saving_ns } } else { Verdict::Wait { runs: 0 } }
+    }
 }
 
 /// Compiles by tier 1 at once, by tier 2 after a fixed number of runs (modes tier 1 and tier 2).
@@ -118,6 +145,10 @@ impl Policy for Eager {
     }
     fn decide(&self, _ask: &Ask) -> Verdict {
         Verdict::Promote { saving_ns: 0.0 }
+    }
+    fn decide_found(&self, _found: &Found) -> Verdict {
+        // Everything counts its runs in these modes.
+        Verdict::Wait { runs: 0 }
     }
 }
 

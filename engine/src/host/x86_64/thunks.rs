@@ -357,7 +357,7 @@ unsafe extern "sysv64" fn leave_poll() {
         insns = const disp!(tier2_insns),
         pc = const disp!(pc),
         budget = const disp!(budget),
-        kind = const Exit::POLL as i32,
+        kind = const (Exit::POLL | Exit::REGION) as i32,
     )
 }
 

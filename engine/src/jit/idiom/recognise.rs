@@ -195,7 +195,7 @@ fn streams(walk: &Walk<'_>, steps: &Steps, idiom: &mut Idiom) -> Option<Vec<u8>>
             || steps.of_sum(base)? != idiom.stride as i64
             || MemFlags(access.op.aux).size() != width
             || offset >= idiom.stride
-            || offset % (1 << width) != 0
+            || !offset.is_multiple_of(1 << width)
             || seen[usize::from(store)] >> element & 1 != 0
         {
             return None;

@@ -1,0 +1,88 @@
+//! Samples of where a hart is, taken where slices end: see [`crate::tier::samples`].
+
+use super::harts::SLICE;
+use super::mode::Mode;
+use super::vcpu::Vcpu;
+use crate::guest::Guest;
+use crate::mem::{PAGE_MASK, PAGE_SIZE};
+use crate::tier::events::What;
+use crate::tier::policy::{Found, Verdict};
+use crate::tier::samples::Samples;
+use std::time::Instant;
+
+/// Of so many ends of slices one is looked at.
+const EVERY: u32 = 8;
+/// With less than this left a region that polls is taken for what the slice ended in: more than a region is long.
+const TAIL: i64 = 2048;
+/// Fewer samples say nothing.
+const LEAST: f64 = 12.0;
+
+/// What a hart's sampling keeps.
+#[derive(Default)]
+pub(super) struct Sampling {
+    samples: Samples,
+    ends: u32,
+    /// The slice ends in a region: what comes until its last instruction is no sample.
+    in_region: bool,
+}
+
+impl Sampling {
+    /// A slice begins.
+    pub(super) fn begin(&mut self) {
+        self.in_region = false;
+    }
+
+    /// A region of tier 2 was left at a poll or an access, with so much of the slice left.
+    pub(super) fn region_polled(&mut self, left: i64) {
+        self.in_region = left < TAIL;
+    }
+}
+
+impl<G: Guest> Vcpu<G> {
+    /// The slice ends in this block. Nothing that the guest sees depends on what is done with it.
+    pub(super) fn sample(&mut self, index: u32) {
+        let sampling = &mut self.compiled.sampling;
+        if self.compiled.mode != Mode::Adaptive || std::mem::take(&mut sampling.in_region) {
+            return;
+        }
+        sampling.ends = sampling.ends.wrapping_add(1);
+        if sampling.ends.is_multiple_of(EVERY) {
+            self.take_sample(index);
+        }
+    }
+
+    #[cold]
+    fn take_sample(&mut self, index: u32) {
+        let code = self.locals.get(index).code.clone();
+        // Blocks that count their runs ask for themselves.
+        if code.record() == 0 || code.second_page.is_some() || code.closes_loop() {
+            return;
+        }
+        let (page, offset) = (code.pa & PAGE_MASK, (code.pa % PAGE_SIZE) as u16);
+        let samples = &mut self.compiled.sampling.samples;
+        let heat = samples.add(page, code.key, offset, code.insns, Instant::now());
+        if heat < LEAST {
+            return;
+        }
+        let insns = samples.insns(page, code.key);
+        let queue = self.compiled.queue.clone();
+        let found = Found {
+            insns,
+            retired: heat * f64::from(EVERY) * SLICE as f64,
+            queued: queue.len(),
+            cost: self.compiled.tier2_cost(self.code.translations()),
+        };
+        let Verdict::Promote { saving_ns } = self.compiled.policy.decide_found(&found) else { return };
+        let spots = self.compiled.sampling.samples.take(page, code.key);
+        let Some(seed) = spots.first().and_then(|s| self.code.find(page | u64::from(s.offset), code.key))
+        else {
+            return;
+        };
+        let runs = found.retired / f64::from(seed.insns.max(1));
+        if queue.push_found(&seed, runs as u64, spots.iter().map(|s| s.offset).collect()) {
+            let asked = What::Asked { heat: runs, saving_ns };
+            self.code.translations().events.push(seed.pa, asked, found.queued, 0);
+        }
+        self.compile_own();
+    }
+}
