@@ -1,7 +1,7 @@
 //! Thresholds and sizes of the engine's tiers, for those who experiment; what is absent is as the engine has it.
 
 use super::size::MemorySize;
-use engine::exec::mode::Tuning;
+use engine::exec::mode::{BlockCompilers, Tuning};
 use serde::{Deserialize, Serialize};
 
 /// Most runs that a threshold can ask for.
@@ -34,6 +34,12 @@ pub struct EngineTuning {
     /// Threads that compile for tier 2; with 0 the harts wait for their compiles.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workers: Option<u32>,
+    /// Who compiles the blocks of tier 1: `direct`, the emitter for this host, or `cranelift`, which is slow and a second opinion.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tier1_compiler: Option<BlockCompilers>,
+    /// Whether tier 1's code counts its runs; without, nothing climbs to tier 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counters: Option<bool>,
 }
 
 impl EngineTuning {
@@ -51,6 +57,8 @@ impl EngineTuning {
             tier2_eager_runs: self.tier2_eager_runs.unwrap_or(usual.tier2_eager_runs),
             code_bytes: self.code_cache.map_or(usual.code_bytes, |s| s.0),
             workers: self.workers.unwrap_or(usual.workers),
+            tier1_compiler: self.tier1_compiler.unwrap_or(usual.tier1_compiler),
+            counters: self.counters.unwrap_or(usual.counters),
         }
     }
 
@@ -110,6 +118,8 @@ mod tests {
             tier2_eager_runs: Some(1),
             code_cache: Some(MemorySize(100 << 10)),
             workers: Some(99),
+            tier1_compiler: None,
+            counters: None,
         };
         let fields: Vec<_> = wrong.mistakes().into_iter().map(|m| m.0).collect();
         assert_eq!(fields, ["tier1_runs", "tier2_runs", "code_cache", "workers"]);

@@ -1,16 +1,17 @@
 //! A hart in compiled code: entering it, what to do when it comes out, and having blocks compiled.
 
 use super::core::NO_LIMIT;
-use super::mode::{Mode, Settings, Tuning};
+use super::mode::{BlockCompilers, Mode, Settings, Tuning};
 use super::sampling::Sampling;
 use super::vcpu::{Found, Stop, Vcpu};
 use crate::cache::code::Code;
-use crate::guest::{Flow, Guest};
+use crate::guest::{Flow, Guest, HelperDesc};
 use crate::host::{self, Tier1};
 use crate::jit::abi::Exit;
-use crate::jit::block::BlockInput;
+use crate::jit::block::{BlockCompiler, BlockInput};
 use crate::jit::queue::Queue;
 use crate::jit::region::GuestRules;
+use crate::jit::single::Single;
 use crate::jit::translations::{Tier, Translations};
 use crate::jit::wanted::{Flavour, Wanted};
 use crate::jit::worker::Worker;
@@ -39,6 +40,8 @@ pub(super) struct Compiled {
     settings: Arc<Settings>,
     pub(super) queue: Arc<Queue>,
     tier1: Tier1,
+    /// Compiles for tier 1 in its place, if it is to.
+    single: Option<Box<Single>>,
     /// Compiles for tier 2 on the hart's own thread, where there are no workers.
     own_worker: Option<Box<Worker>>,
     pub(super) mode: Mode,
@@ -66,6 +69,7 @@ impl Compiled {
             settings,
             queue,
             tier1: Tier1::default(),
+            single: None,
             own_worker: None,
             mode: Mode::Interpreter,
             policy: Box::new(Eager { tier2_runs: 0 }),
@@ -94,11 +98,27 @@ impl Compiled {
         Cost { ns: load(&translations.counts.compile_ns), insns: load(&translations.counts.insns) }
     }
 
-    /// Takes over the settings. Whether the mode changed.
+    /// Who compiles tier 1's blocks now.
+    fn block_compiler(&mut self, helper: fn(u16) -> Option<&'static HelperDesc>) -> &mut dyn BlockCompiler {
+        if self.tuning.tier1_compiler == BlockCompilers::Direct {
+            return &mut self.tier1;
+        }
+        if self.single.is_none() {
+            let made = Single::new(helper).map_err(|e| tracing::error!("tier 1 is emitted directly: {e}"));
+            self.single = made.ok().map(Box::new);
+        }
+        match &mut self.single {
+            Some(single) => &mut **single,
+            None => &mut self.tier1,
+        }
+    }
+
+    /// Takes over the settings. Whether another mode, or other code, is wanted.
     fn follow_settings(&mut self) -> bool {
         let mode = if host::COMPILES { self.settings.mode() } else { Mode::Interpreter };
         let t = self.settings.tuning();
         self.code_bytes = t.code_bytes;
+        let before = self.tuning;
         if mode != self.mode || t != self.tuning {
             self.policy = match mode {
                 Mode::Adaptive => Box::new(Adaptive { tier1_runs: t.tier1_runs, tier2_runs: t.tier2_runs }),
@@ -107,7 +127,9 @@ impl Compiled {
             self.tier1_runs = self.policy.tier1_runs(1).into();
             self.tuning = t;
         }
-        std::mem::replace(&mut self.mode, mode) != mode
+        let changed = mode != self.mode || t.counters != before.counters;
+        self.mode = mode;
+        changed
     }
 }
 
@@ -116,7 +138,9 @@ impl<G: Guest> Vcpu<G> {
     pub(super) fn begin_compiled(&mut self) {
         if self.compiled.follow_settings() && self.compiled.is_on() {
             // Tier 1's counters are compiled in only where tier 2 may follow, and links lead to tier 2 where it did.
-            self.code.translations().set_flavour(Flavour::of(self.compiled.mode));
+            self.code
+                .translations()
+                .set_flavour(Flavour::of(self.compiled.mode, self.compiled.tuning.counters));
         }
         if self.compiled.wants != self.code.translations().wants() {
             self.follow_wanted();
@@ -271,7 +295,7 @@ impl<G: Guest> Vcpu<G> {
             zero: G::ZERO,
             temps: G::TEMPS,
         };
-        let made = self.compiled.tier1.compile(&input);
+        let made = self.compiled.block_compiler(G::helper_desc).compile(&input);
         let translations = self.code.translations().clone();
         let counts = &translations.counts;
         let ns = begin.elapsed().as_nanos() as u64;

@@ -1,7 +1,7 @@
 //! Which tiers may run guest code, and from when on: what a person sets.
 
 use serde::{Deserialize, Serialize};
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 /// Which tiers run guest code. Switched on a running machine; harts follow at their next poll.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -23,6 +23,18 @@ impl Mode {
     pub const ALL: [Mode; 4] = [Mode::Interpreter, Mode::Tier1, Mode::Tier2, Mode::Adaptive];
 }
 
+/// Who compiles the blocks of tier 1.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[repr(u8)]
+pub enum BlockCompilers {
+    /// The emitter for this host.
+    #[default]
+    Direct = 0,
+    /// Tier 2's compiler, block by block: slow, for comparison.
+    Cranelift = 1,
+}
+
 /// Thresholds and sizes of the tiers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Tuning {
@@ -36,11 +48,23 @@ pub struct Tuning {
     pub code_bytes: u64,
     /// Threads that compile for tier 2; 0 = the harts wait for their compiles (deterministic tests).
     pub workers: u32,
+    /// Who compiles the blocks of tier 1.
+    pub tier1_compiler: BlockCompilers,
+    /// Tier 1's code counts its runs where the mode has tier 2. Without, nothing climbs there: for measurements.
+    pub counters: bool,
 }
 
 impl Default for Tuning {
     fn default() -> Tuning {
-        Tuning { tier1_runs: 24, tier2_runs: 4_000, tier2_eager_runs: 64, code_bytes: 64 << 20, workers: 1 }
+        Tuning {
+            tier1_runs: 24,
+            tier2_runs: 4_000,
+            tier2_eager_runs: 64,
+            code_bytes: 64 << 20,
+            workers: 1,
+            tier1_compiler: BlockCompilers::Direct,
+            counters: true,
+        }
     }
 }
 
@@ -53,6 +77,8 @@ pub struct Settings {
     tier2_eager_runs: AtomicU32,
     code_bytes: AtomicU64,
     workers: AtomicU32,
+    tier1_compiler: AtomicU8,
+    counters: AtomicBool,
 }
 
 impl Default for Settings {
@@ -64,6 +90,8 @@ impl Default for Settings {
             tier2_eager_runs: AtomicU32::new(0),
             code_bytes: AtomicU64::new(0),
             workers: AtomicU32::new(0),
+            tier1_compiler: AtomicU8::new(0),
+            counters: AtomicBool::new(true),
         };
         settings.set_tuning(Tuning::default());
         settings
@@ -88,6 +116,11 @@ impl Settings {
             tier2_eager_runs: self.tier2_eager_runs.load(Ordering::Relaxed),
             code_bytes: self.code_bytes.load(Ordering::Relaxed),
             workers: self.workers.load(Ordering::Relaxed),
+            tier1_compiler: match self.tier1_compiler.load(Ordering::Relaxed) {
+                0 => BlockCompilers::Direct,
+                _ => BlockCompilers::Cranelift,
+            },
+            counters: self.counters.load(Ordering::Relaxed),
         }
     }
     /// Sets thresholds and sizes.
@@ -97,6 +130,8 @@ impl Settings {
         self.tier2_eager_runs.store(t.tier2_eager_runs, Ordering::Relaxed);
         self.code_bytes.store(t.code_bytes, Ordering::Relaxed);
         self.workers.store(t.workers, Ordering::Relaxed);
+        self.tier1_compiler.store(t.tier1_compiler as u8, Ordering::Relaxed);
+        self.counters.store(t.counters, Ordering::Relaxed);
     }
 }
 

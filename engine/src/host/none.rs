@@ -3,16 +3,16 @@
 use crate::exec::core::Core;
 use crate::guest::Guest;
 use crate::jit::abi::{Exit, Thunks};
-use crate::jit::block::{BlockInput, Failed};
+use crate::jit::block::{BlockCompiler, BlockInput, Failed};
 use crate::jit::emitted::Emitted;
 
 /// Compiles nothing.
 #[derive(Default)]
 pub struct Tier1;
 
-impl Tier1 {
+impl BlockCompiler for Tier1 {
     /// Never called, because nothing is compiled.
-    pub fn compile(&mut self, _input: &BlockInput<'_>) -> Result<Emitted, Failed> {
+    fn compile(&mut self, _input: &BlockInput<'_>) -> Result<Emitted, Failed> {
         Err(Failed::Internal)
     }
 }
@@ -34,6 +34,7 @@ pub fn thunks<G: Guest>() -> Thunks {
         page_store: 0,
         op_all: 0,
         idiom: 0,
+        op_saved: 0,
     }
 }
 

@@ -34,6 +34,9 @@
 //! to a page with code): the region then leaves with [`Exit::POLL`] before the instruction. Idioms: (address of the
 //! [`Idiom`](super::idiom::Idiom)), after storing what its loop reads to the state and the budget of polls to [`Core::value`]; in [`Core::value`] come
 //! back the instructions that were run, and in the state, if there were any, all words that the loop writes.
+//!
+//! **Tier 1 by tier 2's compiler** ([`super::single`]) uses the slow paths of tier 2 and leaves as a region does, but counts heat and
+//! taken exits as tier 1 does, and what it runs as tier 1's.
 
 use crate::exec::core::Core;
 use std::mem::offset_of;
@@ -126,4 +129,6 @@ pub struct Thunks {
     pub op_all: u64,
     /// Tier 2: iterations of an [idiom](super::idiom).
     pub idiom: u64,
+    /// Single blocks by tier 2's compiler: as `op_all`, but counts nothing where the code is left.
+    pub op_saved: u64,
 }

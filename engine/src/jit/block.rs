@@ -1,5 +1,6 @@
 //! What a block compiler gets, and how it says no.
 
+use super::emitted::Emitted;
 use crate::ir::{Boundary, Op, Reg};
 use thiserror::Error;
 
@@ -24,6 +25,13 @@ pub struct BlockInput<'a> {
     pub temps: Reg,
 }
 
+/// Compiles single blocks: tier 1. What comes out keeps the contract of [`super::abi`]. One for each thread, because it reuses its
+/// memory.
+pub trait BlockCompiler: Send {
+    /// Compiles one block.
+    fn compile(&mut self, input: &BlockInput<'_>) -> Result<Emitted, Failed>;
+}
+
 /// Why a block was not compiled. It stays in the tier below.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 pub enum Failed {
@@ -33,6 +41,9 @@ pub enum Failed {
     /// The block breaks the verifier's rules.
     #[error("the block is malformed")]
     Malformed,
+    /// It spans two pages, and this compiler takes no such blocks.
+    #[error("the block spans two pages")]
+    TwoPages,
     /// A mistake in the compiler, found before the code was used.
     #[error("the compiler emitted code that cannot be finished")]
     Internal,

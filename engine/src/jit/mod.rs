@@ -10,6 +10,7 @@ pub mod queue;
 pub mod record;
 pub mod region;
 mod seed;
+pub mod single;
 pub mod tier2;
 pub mod translations;
 pub mod wanted;

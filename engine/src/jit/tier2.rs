@@ -5,6 +5,7 @@
 //! want is an error, so that such code is never published.
 
 use super::emitted::{Emitted, RecordRef};
+pub use super::lower::Form;
 use super::lower::{self, IDIOM, Lowered, PAGE, POOL, RECORD};
 use super::record::link_offset;
 use super::region::Region;
@@ -73,12 +74,6 @@ impl Tier2 {
         Tier2::made(cfg!(test))
     }
 
-    /// A compiler that does not check its own work in tests either, for measurements.
-    #[cfg(test)]
-    pub fn unverified() -> Result<Tier2, HostError> {
-        Tier2::made(false)
-    }
-
     fn made(verify: bool) -> Result<Tier2, HostError> {
         let isa = cranelift_native::builder().map_err(HostError::Unknown)?;
         let flags = settings(verify).map_err(|e| HostError::Setting(e.to_string()))?;
@@ -88,12 +83,17 @@ impl Tier2 {
 
     /// Compiles a region.
     pub fn compile(&mut self, region: &Region) -> Result<Emitted, CompileError> {
+        self.compile_as(region, Form::Region)
+    }
+
+    /// Compiles a region, or a single block.
+    pub fn compile_as(&mut self, region: &Region, form: Form) -> Result<Emitted, CompileError> {
         if region.blocks.is_empty() {
             return Err(CompileError::Empty);
         }
         self.context.clear();
         let config = self.isa.frontend_config();
-        let lowered = lower::lower(region, &mut self.context.func, &mut self.builder, config);
+        let lowered = lower::lower(region, form, &mut self.context.func, &mut self.builder, config);
         let compiled = self.context.compile(&*self.isa, &mut ControlPlane::default());
         compiled.map_err(|e| CompileError::Codegen(format!("{:?}", e.inner)))?;
         let Some(code) = self.context.compiled_code() else {

@@ -23,9 +23,10 @@ pub enum Flavour {
 }
 
 impl Flavour {
-    /// That of a mode.
-    pub fn of(mode: Mode) -> Flavour {
+    /// That of a mode; `counters`: whether there are any at all.
+    pub fn of(mode: Mode, counters: bool) -> Flavour {
         match mode {
+            _ if !counters => Flavour::Plain,
             Mode::Interpreter | Mode::Tier1 => Flavour::Plain,
             Mode::Tier2 => Flavour::All,
             Mode::Adaptive => Flavour::Loops,

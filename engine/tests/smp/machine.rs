@@ -83,6 +83,7 @@ pub fn settle(settings: &Settings, workers: u32) {
         tier2_eager_runs: 2,
         code_bytes: 128 << 10,
         workers,
+        ..Tuning::default()
     });
 }
 

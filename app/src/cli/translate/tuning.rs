@@ -4,6 +4,7 @@ use crate::cli::list::KeyValues;
 use crate::cli::report::Failure;
 use crate::config::EngineTuning;
 use crate::machine::build::sentence;
+use engine::exec::mode::BlockCompilers;
 
 /// Applies the option's entries; what it does not name stays.
 pub fn apply(text: &str, tuning: &mut EngineTuning) -> Result<(), Failure> {
@@ -25,6 +26,19 @@ pub fn apply(text: &str, tuning: &mut EngineTuning) -> Result<(), Failure> {
     }
     if let Some(size) = list.take("code-cache") {
         tuning.code_cache = Some(size.parse().map_err(|e: String| list.wrong(sentence(&e), ""))?);
+    }
+    if let Some(on) = list.take_switch("counters")? {
+        tuning.counters = Some(on);
+    }
+    if let Some(word) = list.take("tier1-compiler") {
+        tuning.tier1_compiler = Some(match word.as_str() {
+            "direct" => BlockCompilers::Direct,
+            "cranelift" => BlockCompilers::Cranelift,
+            _ => {
+                let what = format!("There is no compiler \"{word}\" for tier 1");
+                return Err(list.wrong(what, "There are: direct, cranelift."));
+            }
+        });
     }
     list.finish()
 }

@@ -294,6 +294,7 @@ tier2_thunk!(walk_load, slow::page_load::<G>);
 tier2_thunk!(walk_store, slow::page_store::<G>);
 tier2_thunk!(op_all, slow::op::<G, true>);
 tier2_thunk!(idiom, idiom::run::run::<G>);
+tier2_thunk!(op_saved, slow::op::<G, false>);
 
 /// A TLB miss of tier 2, which often is one of a slot only: the TLB is asked first, if the access is aligned. The address is in
 /// `value`, the flags are in `access`, the addend comes back in `value`. Every register is preserved.
@@ -440,5 +441,6 @@ pub fn thunks<G: Guest>() -> Thunks {
         page_store: at(page_store::<G>),
         op_all: at(op_all::<G>),
         idiom: at(idiom::<G>),
+        op_saved: at(op_saved::<G>),
     }
 }

@@ -2,14 +2,15 @@
 
 use super::flow::Target;
 use super::values::TRUSTED;
-use super::{Lower, live};
+use super::{Form, Lower, live};
 use crate::cache::jump::ENTRIES;
 use crate::disp;
 use crate::exec::core::JumpEntry;
 use crate::ir::op::Shape;
 use crate::ir::regset::RegSet;
 use crate::ir::{Op, Opcode};
-use crate::jit::record::link_offset;
+use crate::jit::abi::Exit;
+use crate::jit::record::{HEAT, TAKEN, link_offset};
 use cranelift_codegen::ir::condcodes::{CondCode, IntCC};
 use cranelift_codegen::ir::{self, InstBuilder, TrapCode, Value, types};
 use std::mem::offset_of;
@@ -43,6 +44,7 @@ impl Lower<'_> {
                 let link = self.address(next);
                 self.set(op.a, link);
                 step.pass(&mut self.dirty);
+                self.count_taken();
                 self.goes_to(op.imm);
             }
             code if code.shape() == Shape::Branch => self.branch(op),
@@ -72,7 +74,11 @@ impl Lower<'_> {
             self.dirty = RegSet::default();
         }
         let test = self.comparison(if out { cond.complement() } else { cond }, b, c);
-        let ways = targets.map(|target| self.way(target));
+        // Where the taken exit is counted, it has a block of its own.
+        let counted = self.form.profiles().then_some(usize::from(out));
+        let ways: [_; 2] = std::array::from_fn(|i| {
+            if counted == Some(i) { (self.b.create_block(), true) } else { self.way(targets[i]) }
+        });
         // An exit beside an edge that stays is the rarer one: the region was formed along the likely edges.
         let stays = targets.map(|t| matches!(t, Target::Block(_)));
         for (i, &(block, fill)) in ways.iter().enumerate() {
@@ -81,9 +87,12 @@ impl Lower<'_> {
             }
         }
         self.b.ins().brif(test, ways[0].0, &[], ways[1].0, &[]);
-        for ((block, fill), target) in ways.into_iter().zip(targets) {
+        for (i, ((block, fill), target)) in ways.into_iter().zip(targets).enumerate() {
             if fill {
                 self.go_on_in(block);
+                if counted == Some(i) {
+                    self.count_taken();
+                }
                 self.leave_by(target);
             } else if let Target::Block(to) = target {
                 self.edge_made(to);
@@ -208,19 +217,77 @@ impl Lower<'_> {
         self.b.ins().return_call_indirect(self.names.translation, code, &[pc, budget]);
 
         self.go_on_in(miss);
-        let thunk = self.state_load(types::I64, disp!(thunks.leave_lookup));
+        self.leave(Exit::LOOKUP, pc, budget);
+    }
+
+    /// Leaves at `pc`, to be looked up or interpreted.
+    pub fn leave(&mut self, kind: u64, pc: Value, budget: Value) {
+        if self.form != Form::Region {
+            let word = self.b.ins().iconst(types::I64, kind as i64);
+            return self.leave_with(word, pc, budget);
+        }
+        let thunk = if kind == Exit::POLL { disp!(thunks.leave_poll) } else { disp!(thunks.leave_lookup) };
+        let thunk = self.state_load(types::I64, thunk);
         self.b.ins().return_call_indirect(self.names.translation, thunk, &[pc, budget]);
+    }
+
+    fn leave_with(&mut self, word: Value, pc: Value, budget: Value) {
+        self.state_store(pc, disp!(pc));
+        self.state_store(budget, disp!(budget));
+        self.b.ins().return_(&[word]);
+    }
+
+    /// Counts a run; leaves when that was the last that the counter has.
+    pub fn count_heat(&mut self) {
+        if !self.form.profiles() {
+            return;
+        }
+        let less = self.count(HEAT, -1);
+        let hot = self.b.ins().icmp_imm_s(IntCC::SignedLessThan, less, 0);
+        let (on, stop) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(stop);
+        self.b.ins().brif(hot, stop, &[], on, &[]);
+        self.go_on_in(stop);
+        self.flush(self.dirty);
+        let (pc, budget) = (self.address(0), self.budget_after(0));
+        // Records are aligned: the kind of exit goes into the low bits of the address.
+        let symbol = self.names.record(&mut self.b, Exit::HOT as i64);
+        let word = self.b.ins().symbol_value(types::I64, symbol);
+        self.leave_with(word, pc, budget);
+        self.go_on_in(on);
+    }
+
+    fn count_taken(&mut self) {
+        if self.form.profiles() {
+            self.count(TAKEN, 1);
+        }
+    }
+
+    /// Adds to a counter of the record.
+    fn count(&mut self, at: i32, by: i64) -> Value {
+        let symbol = self.names.record(&mut self.b, at.into());
+        let counter = self.b.ins().symbol_value(types::I64, symbol);
+        let count = self.b.ins().load(types::I32, TRUSTED, counter, 0);
+        let count = self.b.ins().iadd_imm_s(count, by);
+        self.b.ins().store(TRUSTED, count, counter, 0);
+        count
     }
 
     /// Counts the instructions that the region runs: the budget comes in here and goes out in [`Lower::count_out`], so that
     /// nothing is kept between.
     pub fn count_in(&mut self, budget: Value) {
+        if self.form != Form::Region {
+            return;
+        }
         let count = self.state_load(types::I64, disp!(tier2_insns));
         let count = self.b.ins().iadd(count, budget);
         self.state_store(count, disp!(tier2_insns));
     }
 
     fn count_out(&mut self, budget: Value) {
+        if self.form != Form::Region {
+            return;
+        }
         let count = self.state_load(types::I64, disp!(tier2_insns));
         let count = self.b.ins().isub(count, budget);
         self.state_store(count, disp!(tier2_insns));

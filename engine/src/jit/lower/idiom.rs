@@ -11,7 +11,7 @@ use crate::jit::region::Region;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, InstBuilder, Value, types};
 
-/// The loops of a region that are idioms.
+/// The loops of a region that are idioms; none by default.
 #[derive(Default)]
 pub struct Idioms {
     /// By block: what it is, and where its own edge leads.
@@ -38,7 +38,7 @@ impl Idioms {
 
     /// Where `block`'s edge to itself leads, if it is an idiom.
     pub fn head(&self, block: usize) -> Option<ir::Block> {
-        self.heads[block].as_ref().map(|h| h.1)
+        self.heads.get(block)?.as_ref().map(|h| h.1)
     }
 }
 
@@ -75,7 +75,7 @@ impl Lower<'_> {
 
     /// At the start of a block that is an idiom: what comes before the loop. Goes on where the loop begins.
     pub fn ask_idiom(&mut self, block: usize) {
-        let Some((idiom, head)) = self.idioms.heads[block].clone() else { return };
+        let Some((idiom, head)) = self.idioms.heads.get(block).cloned().flatten() else { return };
         let trips = &idiom.trips;
         let (moving, still) = (self.linear(&trips.moving), self.linear(&trips.still));
         let (from, to) = if trips.step < 0 { (still, moving) } else { (moving, still) };

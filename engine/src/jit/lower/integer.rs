@@ -232,7 +232,8 @@ impl Lower<'_> {
                 let first = self.flag(IntCC::UnsignedLessThan, sum, b);
                 let all = self.b.ins().iadd(sum, d);
                 let second = self.flag(IntCC::UnsignedLessThan, all, sum);
-                self.b.ins().bor(first, second)
+                // Not `or`: `d` may be any number, and then so may the carry.
+                self.b.ins().iadd(first, second)
             }
             CarryAddW => {
                 let (b, c) = (self.low(b), self.low(c));

@@ -61,6 +61,24 @@ pub struct Lowered {
     pub idioms: Vec<Idiom>,
 }
 
+/// What the function is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// A region of tier 2: counts the instructions that it runs.
+    Region,
+    /// A single block in tier 1's place: counts heat and taken exits if that is asked for.
+    Block {
+        /// It is.
+        profile: bool,
+    },
+}
+
+impl Form {
+    fn profiles(self) -> bool {
+        self == Form::Block { profile: true }
+    }
+}
+
 /// The signature of translations.
 fn signature() -> Signature {
     let mut sig = Signature::new(CallConv::Tail);
@@ -72,6 +90,7 @@ fn signature() -> Signature {
 /// Lowers `region` into `func`, which is empty.
 pub fn lower(
     region: &Region,
+    form: Form,
     func: &mut ir::Function,
     context: &mut FunctionBuilderContext,
     config: TargetFrontendConfig,
@@ -79,7 +98,7 @@ pub fn lower(
     func.signature = signature();
     let flow = Flow::new(region);
     let live = Live::new(region, &flow);
-    let mut lower = Lower::new(region, flow, live, FunctionBuilder::new(func, context));
+    let mut lower = Lower::new(region, form, flow, live, FunctionBuilder::new(func, context));
     lower.region();
     let Lower { b, out, .. } = lower;
     b.finalize(config);
@@ -98,6 +117,7 @@ struct Place {
 struct Lower<'a> {
     b: FunctionBuilder<'a>,
     region: &'a Region,
+    form: Form,
     flow: Flow,
     live: Live,
     pages: Pages,
@@ -124,7 +144,7 @@ struct Lower<'a> {
 }
 
 impl<'a> Lower<'a> {
-    fn new(region: &'a Region, flow: Flow, live: Live, mut b: FunctionBuilder<'a>) -> Lower<'a> {
+    fn new(region: &'a Region, form: Form, flow: Flow, live: Live, mut b: FunctionBuilder<'a>) -> Lower<'a> {
         let entry = b.create_block();
         b.append_block_params_for_function_params(entry);
         b.switch_to_block(entry);
@@ -138,7 +158,11 @@ impl<'a> Lower<'a> {
         let names = Names::new(&mut b);
         let pages = Pages::new(region, &flow);
         let slots = (0..pages.slots).map(|_| [(); 2].map(|()| b.declare_var(types::I64))).collect();
-        let idioms = Idioms::new(region, &flow, || b.create_block());
+        // Single blocks count each of their rounds.
+        let idioms = match form {
+            Form::Region => Idioms::new(region, &flow, || b.create_block()),
+            Form::Block { .. } => Idioms::default(),
+        };
         let to_come = |i: usize| flow.edges_in[i] - u32::from(idioms.head(i).is_some());
         let edges = (0..region.blocks.len()).map(to_come).collect();
         Lower {
@@ -153,6 +177,7 @@ impl<'a> Lower<'a> {
             entry_budget: budget,
             b,
             region,
+            form,
             flow,
             live,
             slots,
@@ -194,6 +219,7 @@ impl<'a> Lower<'a> {
         self.ways.start_block();
         self.ask_idiom(block);
         if self.flow.header[block] {
+            self.count_heat();
             self.poll();
         }
         for (i, op) in self.now().ops.iter().enumerate() {

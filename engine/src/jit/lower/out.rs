@@ -9,10 +9,9 @@
 //! then, because it may raise an exception there.
 
 use super::Lower;
-use crate::disp;
 use crate::ir::op::Reg;
 use crate::ir::regset::RegSet;
-use crate::jit::abi::reg_disp;
+use crate::jit::abi::{Exit, reg_disp};
 use cranelift_codegen::ir::{self, BlockArg, InstBuilder, Value, types};
 
 /// The places of the current block, and the exit of all.
@@ -113,9 +112,8 @@ impl Lower<'_> {
     pub fn finish_ways(&mut self) {
         if let Some(block) = self.ways.exit {
             self.b.switch_to_block(block);
-            let args = self.b.block_params(block).to_vec();
-            let thunk = self.state_load(types::I64, disp!(thunks.leave_poll));
-            self.b.ins().return_call_indirect(self.names.translation, thunk, &args);
+            let (pc, budget) = (self.b.block_params(block)[0], self.b.block_params(block)[1]);
+            self.leave(Exit::POLL, pc, budget);
         }
         for block in std::mem::take(&mut self.ways.open) {
             self.b.seal_block(block);

@@ -4,7 +4,7 @@
 //! instruction is charged and has not retired: the current one.
 
 use super::live::Step;
-use super::{Lower, Place};
+use super::{Form, Lower, Place};
 use crate::disp;
 use crate::ir::regset::RegSet;
 use crate::ir::{CallSite, Op, Opcode};
@@ -43,7 +43,8 @@ impl Lower<'_> {
         let offset = self.pooled(op);
         let symbol = self.names.pool(&mut self.b, offset);
         let at = self.b.ins().symbol_value(types::I64, symbol);
-        let thunk = self.state_load(types::I64, disp!(thunks.op_all));
+        let thunk = if self.form == Form::Region { disp!(thunks.op_all) } else { disp!(thunks.op_saved) };
+        let thunk = self.state_load(types::I64, thunk);
         self.b.ins().call_indirect(self.names.slow, thunk, &[at, meta, pc]);
     }
 

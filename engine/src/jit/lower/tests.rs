@@ -186,37 +186,7 @@ fn kernels_give_the_interpreters_results() {
         let slow = Runner::new(false).call(offset, rounds);
         let mut fast = Runner::new(true);
         let result = fast.call(offset, rounds);
-        assert_eq!((result.0, result.1), (slow.0, slow.1), "{name}");
+        assert_eq!(result, slow, "{name}");
         assert!(fast.compiled > 0, "{name}");
-    }
-}
-
-/// Prints what compiling and running the kernels costs: `cargo test --release -p engine kernel_speed -- --ignored --nocapture`.
-#[test]
-#[ignore = "a measurement"]
-fn kernel_speed() {
-    println!(
-        "{:10} {:>8} {:>8} {:>6} {:>7} {:>8} {:>8}",
-        "", "interp", "tier 2", "insns", "us/insn", "B/insn", "entries"
-    );
-    for (name, offset, rounds) in KERNELS {
-        let mut slow = Runner::new(false);
-        let (_, insns, seconds) = slow.call(offset, rounds);
-        let enough = rounds * 20_000_000 / insns;
-        let interpreted = seconds * 1e9 / insns as f64;
-        let mut fast = Runner::measured();
-        fast.call(offset, rounds);
-        let (entries, mut best) = (fast.entries, f64::MAX);
-        for _ in 0..3 {
-            let (_, insns, seconds) = fast.call(offset, enough);
-            best = best.min(seconds * 1e9 / insns as f64);
-        }
-        let n = fast.compiled as f64;
-        println!(
-            "{name:10} {interpreted:8.2} {best:8.3} {n:6} {:7.1} {:8.1} {:8}",
-            fast.nanos as f64 / 1e3 / n,
-            fast.bytes as f64 / n,
-            fast.entries - entries
-        );
     }
 }

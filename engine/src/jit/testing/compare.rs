@@ -191,7 +191,7 @@ impl Pair {
 }
 
 /// The block that begins with the instruction at `offset` of `code`.
-fn rest_of(code: &Code, offset: u16) -> Option<Code> {
+pub fn rest_of(code: &Code, offset: u16) -> Option<Code> {
     let first = code.bounds.iter().position(|b| b.offset == offset)?;
     let op = code.bounds[first].op;
     let mut ops = code.ops[op.into()..].to_vec();

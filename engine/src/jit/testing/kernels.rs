@@ -44,26 +44,6 @@ pub const KERNELS: [(&str, u64, u64); 12] = [
 const BACK: u64 = 0x10;
 const DATA: u64 = RAM + 0x4_0000;
 
-/// CPU time of this thread in nanoseconds; tests share the machine.
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-fn cpu_nanos() -> u64 {
-    const CLOCK_GETTIME: u64 = 228;
-    const THREAD_CPU_TIME: u64 = 3;
-    let mut time = [0u64; 2];
-    // SAFETY: the system call writes two words to `time`.
-    unsafe {
-        std::arch::asm!(
-            "syscall",
-            inout("rax") CLOCK_GETTIME => _,
-            in("rdi") THREAD_CPU_TIME,
-            in("rsi") time.as_mut_ptr(),
-            out("rcx") _,
-            out("r11") _,
-        );
-    }
-    time[0] * 1_000_000_000 + time[1]
-}
-
 struct Seen {
     code: Arc<Code>,
     runs: u64,
@@ -83,14 +63,8 @@ pub struct Runner {
     optimiser: Optimiser,
     /// Compiled code has left the next block to the interpreter.
     interpret: bool,
-    /// Guest instructions in regions, and what compiling took.
+    /// Guest instructions in regions.
     pub compiled: u64,
-    /// Host bytes of regions.
-    pub bytes: u64,
-    /// Nanoseconds in the compiler.
-    pub nanos: u64,
-    /// Times that compiled code was entered.
-    pub entries: u64,
 }
 
 impl Runner {
@@ -111,9 +85,6 @@ impl Runner {
             optimiser: Optimiser::new(),
             interpret: false,
             compiled: 0,
-            bytes: 0,
-            nanos: 0,
-            entries: 0,
         }
     }
 
@@ -136,35 +107,26 @@ impl Runner {
             Some(BlockProfile { code: seen.code.clone(), runs, taken, counted: runs, keeps_key: true })
         };
         let region = form((pc - CODE) as u16, &mut find, &limits).expect("region");
-        let start = cpu_nanos();
         let emitted = tier2.compile(&region).expect("compiled");
-        self.nanos += cpu_nanos() - start;
         self.compiled += region.insns() as u64;
-        self.bytes += emitted.code.len() as u64;
         self.regions.push(Loaded::new(&emitted));
         let number = self.regions.len() - 1;
         self.blocks.get_mut(&pc).expect("seen").region = Some(number);
     }
 
-    /// The same with the compiler as it is outside of tests.
-    pub fn measured() -> Runner {
-        Runner { tier2: Some(Tier2::unverified().expect("compiler")), ..Runner::new(true) }
-    }
-
-    /// Calls kernel `offset` with `rounds`. Returns its result, instructions and seconds.
-    pub fn call(&mut self, offset: u64, rounds: u64) -> (u64, u64, f64) {
+    /// Calls kernel `offset` with `rounds`. Returns its result and instructions.
+    pub fn call(&mut self, offset: u64, rounds: u64) -> (u64, u64) {
         let cpu = &mut self.cpu;
         cpu.pc = CODE + offset;
         cpu.regs[1] = BACK;
         cpu.regs[2] = RAM + 0x18_0000;
         (cpu.regs[10], cpu.regs[11]) = (DATA, rounds);
         (cpu.slice, cpu.budget) = (i64::MAX / 2, i64::MAX / 2);
-        let start = cpu_nanos();
         while self.cpu.pc != BACK {
             self.step();
         }
         let insns = (self.cpu.slice - self.cpu.budget) as u64;
-        (self.cpu.regs[10], insns, (cpu_nanos() - start) as f64 / 1e9)
+        (self.cpu.regs[10], insns)
     }
 
     fn step(&mut self) {
@@ -177,7 +139,6 @@ impl Runner {
         if let Some(region) = seen.region
             && !std::mem::take(&mut self.interpret)
         {
-            self.entries += 1;
             self.cpu.refresh_tag();
             // SAFETY: a live hart, and an entry that the compiler made, in memory that `regions` keeps.
             let exit = unsafe { host::enter(&mut self.cpu.core, self.regions[region].entry()) };

@@ -18,7 +18,7 @@ use crate::disp;
 use crate::ir::op::{Effects, Shape};
 use crate::ir::{Boundary, Op, Opcode, Reg, SINK};
 use crate::jit::abi::meta;
-use crate::jit::block::{BlockInput, Failed};
+use crate::jit::block::{BlockCompiler, BlockInput, Failed};
 use crate::jit::emitted::{Emitted, RecordRef};
 use cache::{Cache, Taken, bits};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi};
@@ -118,9 +118,8 @@ impl Src {
     }
 }
 
-impl Tier1 {
-    /// Compiles one block.
-    pub fn compile(&mut self, input: &BlockInput<'_>) -> Result<Emitted, Failed> {
+impl BlockCompiler for Tier1 {
+    fn compile(&mut self, input: &BlockInput<'_>) -> Result<Emitted, Failed> {
         let insns = u32::try_from(input.bounds.len()).unwrap_or(u32::MAX);
         if insns > 255 || input.ops.len() >= usize::from(NEVER) {
             return Err(Failed::TooLong);
@@ -147,7 +146,9 @@ impl Tier1 {
         self.link_stubs();
         self.finish()
     }
+}
 
+impl Tier1 {
     fn start(&mut self, input: &BlockInput<'_>, insns: u32) {
         self.buf.clear();
         self.refs.clear();

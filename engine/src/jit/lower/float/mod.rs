@@ -19,8 +19,6 @@ mod compare;
 mod convert;
 mod integer;
 #[cfg(test)]
-mod measure;
-#[cfg(test)]
 mod tests;
 mod words;
 

@@ -123,33 +123,65 @@ fn attention_stops_a_block_before_it_starts() {
     assert_eq!((end.left, end.pc, end.budget, end.regs[5]), (Left::Poll, setup.pc, 1000, 0));
 }
 
+/// Both compilers.
+fn pairs() -> [Pair; 2] {
+    [Pair::new(), Pair::second()]
+}
+
 #[test]
 fn heat_runs_out_at_the_head_with_nothing_charged() {
-    let mut pair = Pair::new();
-    let setup = Setup { profile: true, ..Setup::default() };
-    let mut regs = [0; 64];
-    regs[5] = 1000;
-    start(&mut pair, &regs, &setup);
-    let emitted = pair.compiler.compile(&machine::input(&branch(0), &setup)).expect("compiled");
-    let entry = pair.arena.load(&emitted, 10);
-    let end = pair.enter(entry);
-    assert_eq!((end.left, end.pc, end.budget, end.regs[5]), (Left::Hot, setup.pc, 980, 990));
-    assert_eq!(pair.arena.taken(), 10);
-    assert_eq!(pair.arena.heat().load(Ordering::Relaxed), -1);
+    for mut pair in pairs() {
+        let setup = Setup { profile: true, ..Setup::default() };
+        let mut regs = [0; 64];
+        regs[5] = 1000;
+        start(&mut pair, &regs, &setup);
+        let emitted = pair.compile(&branch(0), &setup).expect("compiled");
+        let entry = pair.arena.load(&emitted, 10);
+        let end = pair.enter(entry);
+        assert_eq!((end.left, end.pc, end.budget, end.regs[5]), (Left::Hot, setup.pc, 980, 990));
+        assert_eq!(pair.arena.taken(), 10);
+        assert_eq!(pair.arena.heat().load(Ordering::Relaxed), -1);
+    }
+}
+
+#[test]
+fn only_exit_1_is_counted_as_taken() {
+    for mut pair in pairs() {
+        let setup = Setup { profile: true, ..Setup::default() };
+        let mut counted = Vec::new();
+        for (imm, value) in [(0x100, 1), (0x100, 2), (0x1000, 2), (1 << 32, 1), (0, 3)] {
+            let mut regs = [0; 64];
+            regs[5] = value;
+            start(&mut pair, &regs, &setup);
+            pair.run(&branch(imm), &setup);
+            counted.push(pair.arena.taken());
+        }
+        let jump = block_of(vec![Op { a: crate::ir::SINK, imm: 8, aux: 4, ..Op::new(Opcode::Jump) }]);
+        let exit = block_of(vec![Op { imm: 8, ..Op::new(Opcode::Exit) }]);
+        for block in [jump, exit] {
+            start(&mut pair, &[0; 64], &setup);
+            pair.run(&block, &setup);
+            counted.push(pair.arena.taken());
+        }
+        assert_eq!(counted, [0, 1, 1, 0, 2, 1, 0]);
+    }
 }
 
 #[test]
 fn malformed_blocks_are_refused() {
-    let mut compiler = Tier1::default();
-    let setup = Setup::default();
-    let mut compile = |block: &Block| compiler.compile(&machine::input(block, &setup));
-    assert_eq!(compile(&Block::default()), Err(Failed::Malformed));
-    let mut block = block_of(vec![Op::new(Opcode::Exit)]);
-    block.ops.push(Op::new(Opcode::Li));
-    assert_eq!(compile(&block), Err(Failed::Malformed));
-    assert_eq!(compile(&block_of(vec![Op::new(Opcode::Li); 256])), Err(Failed::TooLong));
-    let mut block = block_of(vec![Op::rrr(Opcode::AmoAdd, 5, 6, 7)]);
-    block.ops = vec![block.ops[0]; 9000];
-    block.ops.push(Op::new(Opcode::Exit));
-    assert_eq!(compile(&block), Err(Failed::TooLong));
+    for mut pair in pairs() {
+        let setup = Setup::default();
+        let mut compile = |block: &Block| pair.compile(block, &setup);
+        assert_eq!(compile(&Block::default()), Err(Failed::Malformed));
+        let mut block = block_of(vec![Op::new(Opcode::Exit)]);
+        block.ops.push(Op::new(Opcode::Li));
+        assert_eq!(compile(&block), Err(Failed::Malformed));
+        assert_eq!(compile(&block_of(vec![Op::new(Opcode::Li); 256])), Err(Failed::TooLong));
+        let mut block = block_of(vec![Op::rrr(Opcode::AmoAdd, 5, 6, 7)]);
+        block.ops = vec![block.ops[0]; 9000];
+        block.ops.push(Op::new(Opcode::Exit));
+        assert_eq!(compile(&block), Err(Failed::TooLong));
+    }
+    let over_two_pages = Setup { one_page: false, ..Setup::default() };
+    assert_eq!(Pair::second().compile(&branch(8), &over_two_pages), Err(Failed::TwoPages));
 }

@@ -9,7 +9,10 @@ use crate::guest::Guest;
 use crate::guest::riscv::testing::RAM_LEN;
 use crate::guest::riscv::{Riscv, TEMPS};
 use crate::interp::Leave;
-use crate::jit::block::BlockInput;
+use crate::jit::block::{BlockInput, Failed};
+use crate::jit::emitted::Emitted;
+use crate::jit::single::Single;
+use crate::jit::testing::compare::rest_of;
 
 /// Bytes at the start of RAM that blocks work on and that are compared.
 pub const DATA: usize = 4 * 4096;
@@ -72,6 +75,8 @@ pub struct Pair {
     pub tested: Box<Cpu<Riscv>>,
     pub arena: Arena,
     pub compiler: Tier1,
+    /// Compiles in its place.
+    pub single: Option<Single>,
     pub jumps: Vec<JumpEntry>,
 }
 
@@ -97,7 +102,7 @@ impl Pair {
         let mut jumps = vec![JumpEntry { pc: 1, tag: 0, record: 0, local: 0 }; ENTRIES];
         let (oracle, mut tested) = (make(), make());
         tested.core.jumps = jumps.as_mut_ptr();
-        Pair { oracle, tested, arena: Arena::new(), compiler: Tier1::default(), jumps }
+        Pair { oracle, tested, arena: Arena::new(), compiler: Tier1::default(), single: None, jumps }
     }
 
     /// Both harts with these registers, this memory, nothing else left over.
@@ -134,7 +139,7 @@ impl Pair {
 
     /// Runs the block by the interpreter: again and again while it jumps to itself.
     pub fn interpret(&mut self, block: &Block, setup: &Setup) -> Outcome {
-        let cpu = &mut *self.oracle;
+        let (loops, cpu) = (self.single.is_some(), &mut *self.oracle);
         let code = Code::new(block.clone(), RAM, None, 0);
         loop {
             if cpu.budget < i64::from(code.insns) {
@@ -142,26 +147,73 @@ impl Pair {
             }
             cpu.budget -= i64::from(code.insns);
             let left = interp::run(cpu, &code, setup.pc);
-            let in_page = setup.one_page && cpu.pc & !0xfff == setup.pc & !0xfff;
-            let left = match left {
-                Leave::Exit(1) if in_page && cpu.pc == setup.pc => continue,
-                Leave::Exit(n) if in_page => Left::Exit(n),
-                Leave::Exit(_) | Leave::Indirect => Left::Lookup,
-                Leave::Dispatch => {
-                    Riscv::poll_after_change(cpu);
-                    Left::Lookup
-                }
-                Leave::Flow(_) => Left::Flow,
-            };
-            return Self::outcome(cpu, left);
+            if let Some(left) = Self::left(cpu, left, setup, loops) {
+                return Self::outcome(cpu, left);
+            }
+        }
+    }
+
+    /// How compiled code would have left it; `None` if it would have begun again. `loops`: by any exit, not only the taken one.
+    fn left(cpu: &mut Cpu<Riscv>, left: Leave, setup: &Setup, loops: bool) -> Option<Left> {
+        let in_page = setup.one_page && cpu.pc & !0xfff == setup.pc & !0xfff;
+        Some(match left {
+            Leave::Exit(n) if in_page && cpu.pc == setup.pc && (n == 1 || loops) => return None,
+            Leave::Exit(n) if in_page => Left::Exit(n),
+            Leave::Exit(_) | Leave::Indirect => Left::Lookup,
+            Leave::Dispatch => {
+                Riscv::poll_after_change(cpu);
+                Left::Lookup
+            }
+            Leave::Flow(_) => Left::Flow,
+        })
+    }
+
+    /// A pair whose blocks tier 2's compiler compiles.
+    pub fn second() -> Pair {
+        let single = Single::new(Riscv::helper_desc).expect("a compiler");
+        Pair { single: Some(single), ..Pair::new() }
+    }
+
+    /// Compiles a block.
+    pub fn compile(&mut self, block: &Block, setup: &Setup) -> Result<Emitted, Failed> {
+        match &mut self.single {
+            Some(single) => single.compile(&input(block, setup)),
+            None => self.compiler.compile(&input(block, setup)),
         }
     }
 
     /// Runs it compiled.
     pub fn run(&mut self, block: &Block, setup: &Setup) -> Outcome {
-        let emitted = self.compiler.compile(&input(block, setup)).expect("compiled");
+        if self.single.is_some() {
+            return self.run_single(block, setup);
+        }
+        let emitted = self.compile(block, setup).expect("compiled");
         let entry = self.arena.load(&emitted, i32::MAX);
         self.enter(entry)
+    }
+
+    /// Runs it compiled by the other compiler, and interprets the rest of the block where that leaves before an access.
+    fn run_single(&mut self, block: &Block, setup: &Setup) -> Outcome {
+        let emitted = self.compile(block, setup).expect("compiled");
+        let entry = self.arena.load(&emitted, i32::MAX);
+        let code = Code::new(block.clone(), RAM, None, 0);
+        let loops = true;
+        loop {
+            let outcome = self.enter(entry);
+            let cpu = &mut *self.tested;
+            let offset = cpu.pc.wrapping_sub(setup.pc);
+            if outcome.left != Left::Poll || offset == 0 && cpu.budget < i64::from(code.insns) {
+                return outcome;
+            }
+            let rest = rest_of(&code, offset as u16).expect("an instruction of the block");
+            assert!(rest.ops.iter().any(|op| op.code.fields().faults), "it left before no access");
+            let pc = cpu.pc;
+            cpu.budget -= i64::from(rest.insns);
+            let left = interp::run(cpu, &rest, pc);
+            if let Some(left) = Self::left(cpu, left, setup, loops) {
+                return Self::outcome(cpu, left);
+            }
+        }
     }
 
     pub fn enter(&mut self, entry: u64) -> Outcome {
@@ -194,7 +246,15 @@ impl Pair {
         setup: &Setup,
     ) -> Result<(), String> {
         self.reset(regs, memory, setup);
-        let (tested, oracle) = (self.run(block, setup), self.interpret(block, setup));
+        let (mut tested, mut oracle) = (self.run(block, setup), self.interpret(block, setup));
+        if self.single.is_some() {
+            // It numbers its slots in its own order; the pc says which exit it was.
+            for left in [&mut tested.left, &mut oracle.left] {
+                if let Left::Exit(n) = left {
+                    *n = 0;
+                }
+            }
+        }
         if tested == oracle {
             return Ok(());
         }

@@ -5,6 +5,7 @@ use crate::host::{self, Tier1};
 use crate::interp;
 use crate::ir::Block;
 use crate::jit::abi::Exit;
+use crate::jit::block::BlockCompiler;
 use arena::Arena;
 use machine::{Left, Pair};
 
@@ -12,6 +13,5 @@ mod arena;
 mod atomic;
 mod exits;
 mod machine;
-mod measure;
 mod pure;
 mod random;

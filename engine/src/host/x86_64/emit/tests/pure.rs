@@ -175,3 +175,15 @@ fn all_pairs_of_edge_values() {
         }
     }
 }
+
+/// Found by random blocks: tier 2's lowering joined the two carries of `b + c + d` by `or`, as if `d` were 0 or 1.
+#[test]
+fn two_carries_are_two() {
+    for mut pair in [Pair::new(), Pair::second()] {
+        let mut regs = [0; 64];
+        regs[5] = u64::MAX;
+        let sum = Op { aux: 5, ..Op::rrr(Opcode::CarryAdd, 12, 5, 5) };
+        pair.compare(&block_of(vec![sum]), &regs, &vec![0; DATA], &Setup::default()).expect("equal");
+        assert_eq!(pair.tested.regs[12], 2);
+    }
+}

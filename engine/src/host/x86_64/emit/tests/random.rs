@@ -37,6 +37,8 @@ enum Mix {
 #[derive(Default)]
 struct Maker {
     mix: Mix,
+    /// One op an instruction, and no temporaries: a block may be left before any access and begun again there.
+    plain: bool,
     block: Block,
     temps: Vec<Reg>,
 }
@@ -54,7 +56,7 @@ impl Maker {
         match dice % 16 {
             0 => 0,
             1 => word(POINTERS, dice >> 4),
-            2..5 if !self.temps.is_empty() => pick(&self.temps, dice >> 4),
+            2..5 if !self.temps.is_empty() && !self.plain => pick(&self.temps, dice >> 4),
             _ => word(INTEGERS, dice >> 4),
         }
     }
@@ -100,7 +102,7 @@ impl Maker {
     }
 
     fn body(&mut self, (x, y, z): Dice) {
-        if x >> 60 < 10 || self.block.bounds.is_empty() {
+        if x >> 60 < 10 || self.block.bounds.is_empty() || self.plain {
             self.insn(z);
         }
         if x >> 40 & 15 == 0 {
@@ -179,7 +181,7 @@ impl Maker {
     }
 
     fn end(&mut self, (x, y, z): Dice) {
-        if self.block.bounds.is_empty() || x & 1 == 0 {
+        if self.block.bounds.is_empty() || x & 1 == 0 || self.plain {
             self.insn(z);
         }
         let code = pick(
@@ -266,9 +268,9 @@ fn cases() -> u32 {
     std::env::var("VITRINE_RANDOM_BLOCKS").ok().and_then(|n| n.parse().ok()).unwrap_or(1500)
 }
 
-fn blocks(mix: Mix, max: usize, change: fn(Dice) -> Dice) -> impl Strategy<Value = Block> {
+fn blocks(mix: Mix, plain: bool, max: usize, change: fn(Dice) -> Dice) -> impl Strategy<Value = Block> {
     (prop::collection::vec(any::<Dice>(), 0..max), any::<Dice>()).prop_map(move |(body, end)| {
-        let mut maker = Maker { mix, ..Maker::default() };
+        let mut maker = Maker { mix, plain, ..Maker::default() };
         body.into_iter().for_each(|dice| maker.body(change(dice)));
         maker.end(end);
         maker.block
@@ -402,7 +404,8 @@ impl Bench {
     fn check_changed(self, max_ops: usize, change: fn(Dice) -> Dice) {
         let bench = std::cell::RefCell::new(self);
         let config = Config { cases: cases(), failure_persistence: None, ..Config::default() };
-        let strategy = (blocks(bench.borrow().mix, max_ops, change), any::<u64>());
+        let (mix, plain) = (bench.borrow().mix, bench.borrow().pair.single.is_some());
+        let strategy = (blocks(mix, plain, max_ops, change), any::<u64>());
         let result = TestRunner::new(config)
             .run(&strategy, |(block, seed)| bench.borrow_mut().try_block(&block, seed));
         if let Err(e) = result {
@@ -419,7 +422,7 @@ impl Bench {
         let setup = Setup {
             budget: if next() & 7 == 0 { (next() % 70) as i64 } else { 3000 },
             profile: next() & 3 == 0,
-            one_page: next() & 7 != 0,
+            one_page: next() & 7 != 0 || self.pair.single.is_some(),
             // Round to nearest, ties to max magnitude, is never dynamic in compiled blocks: it has a block key of its own.
             rm: (next() % 4) as u8,
             traps_misaligned: self.traps_misaligned,
@@ -484,4 +487,29 @@ fn older_hosts_do_so_too() {
     let mut bench = Bench::bare(false);
     bench.pair.compiler.features = crate::host::x86_64::features::Features::NONE;
     bench.check(20);
+}
+
+/// The same blocks by tier 2's compiler: both compilers of tier 1 do what the interpreter does.
+fn second(mut bench: Bench) -> Bench {
+    bench.pair.single = Pair::second().single;
+    bench
+}
+
+#[test]
+fn the_second_compiler_does_what_the_interpreter_does() {
+    second(Bench::bare(false)).check(24);
+    second(Bench::bare(true)).check(12);
+    second(Bench::paged()).check(16);
+}
+
+#[test]
+fn floats_of_the_second_compiler_do_too() {
+    second(Bench::bare(false)).check_changed(16, mostly_floats);
+}
+
+#[test]
+fn atomics_of_the_second_compiler_do_too() {
+    for bench in [Bench::bare(false), Bench::paged()] {
+        second(Bench { mix: Mix::Atomic, ..bench }).check(12);
+    }
 }
