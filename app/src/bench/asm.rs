@@ -14,6 +14,10 @@ pub const T2: Reg = 7;
 pub const S0: Reg = 8;
 /// `s1`.
 pub const S1: Reg = 9;
+/// `a0`.
+pub const A0: Reg = 10;
+/// `a1`.
+pub const A1: Reg = 11;
 
 /// `mstatus`.
 pub const MSTATUS: u32 = 0x300;
@@ -85,6 +89,21 @@ impl Asm {
             self.put(i_type(0x13, 1, rd, rd, 11));
             self.addi(rd, rd, ((value >> shift) & 0x7ff) as i32);
         }
+    }
+
+    /// `slli rd, rs1, by`.
+    pub fn slli(&mut self, rd: Reg, rs1: Reg, by: i32) {
+        self.put(i_type(0x13, 1, rd, rs1, by));
+    }
+
+    /// `amoadd.w rd, rs2, (rs1)`.
+    pub fn amoadd(&mut self, rd: Reg, rs2: Reg, rs1: Reg) {
+        self.put(rs2 << 20 | rs1 << 15 | 2 << 12 | rd << 7 | 0x2f);
+    }
+
+    /// `sb rs2, 0(rs1)`.
+    pub fn sb(&mut self, rs2: Reg, rs1: Reg) {
+        self.put(rs2 << 20 | rs1 << 15 | 0x23);
     }
 
     /// `ld rd, 0(rs1)`.
@@ -198,11 +217,14 @@ mod tests {
             a.addi(T0, S0, -5);
             a.add(T1, T1, T2);
             a.ld(T2, T0);
+            a.slli(A1, A0, 12);
+            a.amoadd(T1, T0, A1);
+            a.sb(T1, T0);
             a.csrw(SATP, T0);
             a.ecall();
             a.mret();
         });
-        let wanted = ["addi", "add", "ld", "csrrw", "ecall", "mret"];
+        let wanted = ["addi", "add", "ld", "slli", "amoadd.w", "sb", "csrrw", "ecall", "mret"];
         for (line, want) in lines.iter().zip(wanted) {
             let word = line.split_whitespace().next().unwrap_or_default();
             assert!(want.starts_with(word.trim_end_matches('w')) || word == want, "{line} is no {want}");

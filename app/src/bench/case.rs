@@ -4,6 +4,7 @@ use super::guest::Guest;
 use super::kernels::{KERNELS, Kernel};
 use super::meter::{Until, Watch};
 use super::programs::{self, Twins};
+use crate::machine::api::EngineMode;
 use crate::machine::build::EMBEDDED;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -79,6 +80,21 @@ pub enum Take {
         /// The twin.
         without: Plan,
     },
+    /// How many guest instructions a hart runs in a second of its thread's CPU time, beside a busy neighbour, over those that it runs
+    /// alone.
+    Harts {
+        /// The same work by one hart.
+        alone: Plan,
+    },
+    /// By how much more CPU time the run takes with one tuning of the engine than with another, in percent.
+    Tuned {
+        /// The mode in which that is of interest.
+        mode: EngineMode,
+        /// `--engine-tuning`.
+        with: &'static str,
+        /// The same.
+        without: &'static str,
+    },
     /// Peak resident memory in MiB.
     Peak,
     /// Wall milliseconds.
@@ -95,6 +111,8 @@ impl Take {
         match self {
             Take::Cpu => "CPU s",
             Take::Each { .. } => "ns each",
+            Take::Harts { .. } => "of alone",
+            Take::Tuned { .. } => "% more",
             Take::Peak => "MiB",
             Take::Wall => "wall ms",
             Take::Share => "% core",
@@ -161,7 +179,7 @@ const WORK: [(&str, &str, &str, &str, &str); 6] = [
 ];
 
 fn bare(program: &Path, append: &str) -> Guest {
-    Guest::Bare { elf: program.to_owned(), append: append.to_owned() }
+    Guest::Bare { elf: program.to_owned(), append: append.to_owned(), harts: 1 }
 }
 
 fn linux(kernel: &Path, initrd: &Path, append: &str) -> Guest {
@@ -190,6 +208,38 @@ fn event(places: &Places, name: &'static str, what: &'static str, twins: &Twins)
     let take = Take::Each { events: twins.events, without };
     let plan = write("with", &twins.with)?;
     Ok(Case { name, what, group: Group::Part, needs: vec![], plan, take, native: None })
+}
+
+/// Rounds of each hart in the case `harts`, at full scale.
+const BUSY: u64 = 200_000_000;
+
+/// Two busy harts against one.
+fn harts(places: &Places, scale: f64) -> std::io::Result<Case> {
+    let rounds = ((BUSY as f64 * scale) as u64).max(1);
+    let write = |harts: u32| {
+        let elf = places.scratch.join(format!("harts-{harts}.elf"));
+        std::fs::write(&elf, programs::busy(harts, rounds))?;
+        let guest = Guest::Bare { elf, append: String::new(), harts };
+        Ok::<_, std::io::Error>(plan(guest, None, Until::Text(programs::DONE), None))
+    };
+    let (name, what) = ("harts", "a busy hart beside another");
+    let (plan, take) = (write(2)?, Take::Harts { alone: write(1)? });
+    Ok(Case { name, what, group: Group::Part, needs: vec![], plan, take, native: None })
+}
+
+/// What the counters in tier 1's code cost: the same run without tier 2, with them and without.
+fn counters(places: &Places) -> Case {
+    let initrd = places.kernel.with_file_name("work.cpio");
+    let guest = linux(&places.kernel, &initrd, "console=ttyS0 quiet run=zstd");
+    let plan = plan(guest, Some("@@START zstd "), Until::Text("@@END zstd "), Some("@@END zstd rc 0"));
+    let take = Take::Tuned {
+        mode: EngineMode::Adaptive,
+        with: "tier2-runs=1000000000,counters=on",
+        without: "tier2-runs=1000000000,counters=off",
+    };
+    let (name, what) = ("counters", "counters of tier 1 on, over zstd");
+    let needs = vec![places.kernel.clone(), initrd];
+    Case { name, what, group: Group::Part, needs, plan, take, native: None }
 }
 
 fn boots(places: &Places) -> Vec<Case> {
@@ -276,8 +326,10 @@ pub fn all(places: &Places, scale: f64) -> std::io::Result<Vec<Case>> {
         let times = ((times as f64 * scale) as u64).max(1);
         cases.push(event(places, name, what, &make(times))?);
     }
+    cases.push(harts(places, scale)?);
     cases.extend(embedded(&glass));
     cases.extend(boots(places));
+    cases.push(counters(places));
     cases.extend(work(places));
     cases.push(installer(places));
     Ok(cases)

@@ -12,6 +12,8 @@ pub enum Guest {
         elf: PathBuf,
         /// Its commands.
         append: String,
+        /// How many harts run it.
+        harts: u32,
     },
     /// Linux on a 1 GiB machine.
     Linux {
@@ -33,9 +35,12 @@ impl Guest {
         };
         let mut args: Vec<OsString> = board.iter().map(OsString::from).collect();
         let (kernel, initrd, append) = match self {
-            Guest::Bare { elf, append } => (elf, None, append),
+            Guest::Bare { elf, append, .. } => (elf, None, append),
             Guest::Linux { kernel, initrd, append } => (kernel, Some(initrd), append),
         };
+        if let Guest::Bare { harts: harts @ 2.., .. } = self {
+            args.extend(["-smp".into(), harts.to_string().into()]);
+        }
         args.extend(["-kernel".into(), kernel.into()]);
         if let Some(initrd) = initrd {
             args.extend(["-initrd".into(), initrd.into()]);

@@ -142,7 +142,7 @@ impl Field {
     fn of(&self, case: &Case) -> Vec<&Subject> {
         let long = case.is_linux() && !self.asked;
         let wanted = |s: &&Subject| match s {
-            Subject::Ours { mode, .. } => !long || *mode == EngineMode::default(),
+            Subject::Ours { mode, .. } => s.fits(case) && (!long || *mode == EngineMode::default()),
             _ => s.fits(case),
         };
         self.subjects.iter().filter(wanted).collect()

@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     fn bare() -> Guest {
-        Guest::Bare { elf: "/g.elf".into(), append: "a b".to_owned() }
+        Guest::Bare { elf: "/g.elf".into(), append: "a b".to_owned(), harts: 1 }
     }
 
     fn linux() -> Guest {

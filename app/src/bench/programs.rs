@@ -196,6 +196,55 @@ pub fn chain(rounds: u64) -> Twins {
     Twins { with: make(CHAIN.0, rounds), without: make(CHAIN.1, rounds * more), events: rounds * CHAIN.0 }
 }
 
+/// The UART of the `virt` board.
+const UART: u64 = 0x1000_0000;
+/// What [`busy`] says at its end.
+pub const DONE: &str = "done";
+
+/// So many harts do the same work each, in pages of their own and by the same code: loads, stores, jumps through the jump cache. The
+/// last one says [`DONE`].
+pub fn busy(harts: u32, rounds: u64) -> Vec<u8> {
+    // Behind the program, where memory is empty.
+    let (data, arrived) = (BASE + 0x10_0000, BASE + 0xf_0000);
+    let mut a = Asm::default();
+    a.slli(A1, A0, 13);
+    a.li(T0, data);
+    a.add(A1, A1, T0);
+    a.li(S0, rounds);
+    a.li(T1, BASE + 0x1000);
+    let top = a.here();
+    a.li(T2, BASE + top as u64 * 4 + 11 * 4);
+    let body = a.here();
+    a.addi(S0, S0, -1);
+    let out = a.beqz_ahead(S0);
+    a.ld(T0, A1);
+    a.addi(T0, T0, 1);
+    a.sw(T0, A1);
+    a.jr(T1);
+    a.land(out);
+    a.li(T0, arrived);
+    a.addi(T1, ZERO, 1);
+    a.amoadd(T0, T1, T0);
+    a.addi(T0, T0, 1 - harts as i32);
+    let last = a.beqz_ahead(T0);
+    let wait = a.here();
+    a.wfi();
+    a.j(wait);
+    a.land(last);
+    a.li(T0, UART);
+    for byte in DONE.bytes() {
+        a.addi(T1, ZERO, byte.into());
+        a.sb(T1, T0);
+    }
+    a.j(wait);
+    debug_assert_eq!(body, top + 11);
+    a.pad_to(0x1000);
+    a.add(T0, T0, T0);
+    a.sw(T0, A1);
+    a.jr(T2);
+    elf(&a.bytes())
+}
+
 /// An ELF file with one segment of `image` at [`BASE`], which is also its entry.
 fn elf(image: &[u8]) -> Vec<u8> {
     const HEADERS: u64 = 0x1000;

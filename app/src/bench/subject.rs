@@ -96,12 +96,13 @@ impl Subject {
     }
 
     /// Program and arguments for a guest, if it runs such guests at all.
-    fn command(&self, guest: &Guest) -> Option<Vec<OsString>> {
+    fn command(&self, guest: &Guest, more: Option<&str>) -> Option<Vec<OsString>> {
         match self {
             Subject::Ours { program, mode, tuning } => {
                 let mut command = vec![program.into(), "run".into(), "--engine".into(), mode.word().into()];
-                if let Some(tuning) = tuning {
-                    command.extend(["--engine-tuning".into(), tuning.into()]);
+                let tuning: Vec<&str> = tuning.as_deref().into_iter().chain(more).collect();
+                if !tuning.is_empty() {
+                    command.extend(["--engine-tuning".into(), tuning.join(",").into()]);
                 }
                 command.extend(guest.words());
                 Some(command)
@@ -115,17 +116,30 @@ impl Subject {
     pub fn fits(&self, case: &Case) -> bool {
         match self {
             Subject::Native(_) => case.native.is_some(),
-            _ => self.command(&case.plan.guest).is_some(),
+            Subject::Ours { mode, .. } => match case.take {
+                Take::Tuned { mode: only, .. } => *mode == only,
+                _ => true,
+            },
+            Subject::Peer(_) if matches!(case.take, Take::Tuned { .. } | Take::Harts { .. }) => false,
+            Subject::Peer(_) => self.command(&case.plan.guest, None).is_some(),
         }
     }
 
     fn read(&self, plan: &Plan, limit: Duration) -> Result<Reading, SubjectError> {
-        let command = self.command(&plan.guest).unwrap_or_default();
+        self.read_tuned(plan, None, limit)
+    }
+
+    fn read_tuned(&self, plan: &Plan, more: Option<&str>, limit: Duration) -> Result<Reading, SubjectError> {
+        let command = self.command(&plan.guest, more).unwrap_or_default();
         Ok(meter::run(&command, &plan.watch, limit)?)
     }
 
     /// Runs a case once, at this scale.
     pub fn sample(&self, case: &Case, scale: f64, limit: Duration) -> Result<Sample, SubjectError> {
+        if let Take::Tuned { with, without, .. } = case.take {
+            let [with, without] = [with, without].map(|t| self.read_tuned(&case.plan, Some(t), limit));
+            return Ok(Sample { value: 100.0 * (with?.cpu / without?.cpu - 1.0), vcpu: None });
+        }
         let reading = match (self, case.native) {
             (Subject::Native(native), Some(passes)) => {
                 native.read(case.name, passes, FULL_SECONDS * scale.min(1.0))?
@@ -133,9 +147,15 @@ impl Subject {
             _ => self.read(&case.plan, limit)?,
         };
         let value = match &case.take {
-            Take::Cpu | Take::Tiers => return Ok(Sample { value: reading.cpu, vcpu: reading.vcpu }),
+            Take::Cpu | Take::Tiers | Take::Tuned { .. } => {
+                return Ok(Sample { value: reading.cpu, vcpu: reading.vcpu });
+            }
             Take::Each { events, without } => {
                 (reading.cpu - self.read(without, limit)?.cpu) * 1e9 / *events as f64
+            }
+            Take::Harts { alone } => {
+                let alone = self.read(alone, limit)?;
+                alone.vcpu.unwrap_or_default() / reading.vcpu.unwrap_or(f64::NAN)
             }
             Take::Peak => reading.peak_kib.unwrap_or_default() as f64 / 1024.0,
             Take::Wall => reading.wall * 1e3,

@@ -63,6 +63,9 @@ fn everybody_who_can_is_measured() {
     assert_eq!(names("--no-native --against qemu", "boot"), [best, "qemu"]);
     assert_eq!(names("--no-native --engine interpreter --against x={kernel}", "boot"), ["interpreter", "x"]);
     assert_eq!(names("--no-native --engine interpreter --against x={kernel}", "trap"), ["interpreter"]);
+    // What is compared with itself is nobody else's.
+    assert_eq!(names("--no-native --against qemu", "harts"), all);
+    assert_eq!(names("--no-native --against qemu", "counters"), ["adaptive"]);
     let native = names("--engine interpreter", "fib");
     assert!(native == ["interpreter", "native", "native-O3"] || native == ["interpreter"], "{native:?}");
     assert_eq!(names("--engine interpreter", "syscall"), ["interpreter"]);
@@ -79,7 +82,7 @@ fn subjects_take_turns() {
     let peers = Peer::all(&texts).expect("peers");
     let subjects: Vec<Subject> = peers.into_iter().map(Subject::Peer).collect();
     let mut case = cases().swap_remove(0);
-    case.plan.guest = Guest::Bare { elf: "x".into(), append: String::new() };
+    case.plan.guest = Guest::Bare { elf: "x".into(), append: String::new(), harts: 1 };
     case.plan.watch = Watch { from: None, until: Until::Exit, proof: None };
     let row = measure(&case, &subjects.iter().collect::<Vec<_>>(), &args("--runs 3")).expect("measured");
     assert!(row.measured.iter().all(|m| m.values.len() == 3 && m.kind == Kind::Peer));

@@ -64,7 +64,7 @@ impl Compilers {
 fn config(guest: &Guest, tuning: EngineTuning) -> MachineConfig {
     let text = |path: &Path| Some(path.display().to_string());
     let (boot, memory) = match guest {
-        Guest::Bare { elf, append } => {
+        Guest::Bare { elf, append, .. } => {
             let bios = Some("none".to_owned());
             (Boot { kernel: text(elf), append: Some(append.clone()), bios, ..Boot::default() }, 64 << 20)
         }
@@ -157,7 +157,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let elf = dir.path().join("glass.elf");
         std::fs::write(&elf, crate::machine::build::EMBEDDED).expect("written");
-        let guest = Guest::Bare { elf, append: "colour off; bench fib; poweroff".to_owned() };
+        let guest = Guest::Bare { elf, append: "colour off; bench fib; poweroff".to_owned(), harts: 1 };
         let limit = Duration::from_secs(60);
         let case = ("fib", &guest, &Until::Exit);
         let c = run(case, EngineMode::Interpreter, EngineTuning::default(), limit).expect("runs");

@@ -214,9 +214,13 @@ pub struct MachineArgs {
     /// The mode that --engine lockstep compares: tier1, tier2 or adaptive; tier2 if not given.
     #[arg(long, value_name = "MODE")]
     pub lockstep_tier: Option<String>,
-    /// For experiments: tier1-runs=N,tier2-runs=N,tier2-eager-runs=N (runs before code climbs), code-cache=SIZE, workers=N.
+    /// For experiments: tier1-runs=N,tier2-runs=N,tier2-eager-runs=N (runs before code climbs), code-cache=SIZE, workers=N,
+    /// tier1-compiler=direct|cranelift, counters=on|off.
     #[arg(long, value_name = "LIST")]
     pub engine_tuning: Option<String>,
+    /// Holds guest code in a tier: ADDR=TIER (a block) or ADDR-END=TIER; physical addresses; interpreter, tier1 or tier2.
+    #[arg(long, value_name = "RANGE=TIER")]
+    pub pin: Vec<String>,
     /// All harts on one thread, time from the instruction count: a run can be repeated exactly.
     #[arg(long)]
     pub deterministic: bool,

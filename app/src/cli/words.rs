@@ -78,6 +78,7 @@ const WORDS: &[(&str, Kind)] = &[
     ("engine", Value("engine")),
     ("lockstep-tier", Value("lockstep-tier")),
     ("engine-tuning", Value("engine-tuning")),
+    ("pin", Value("pin")),
     ("timeout", Value("timeout")),
     ("deterministic", Flag("deterministic")),
     ("save", Value("save")),

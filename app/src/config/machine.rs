@@ -4,7 +4,7 @@ use super::diagnose::ConfigError;
 use super::size::MemorySize;
 use super::tuning::EngineTuning;
 use super::{migrate, validate};
-use crate::machine::api::EngineMode;
+use crate::machine::api::{CodePin, EngineMode};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -262,6 +262,9 @@ pub struct MachineConfig {
     /// How guest code runs; absent: the best that the host can do.
     #[serde(default, skip_serializing_if = "is_best")]
     pub engine: EngineMode,
+    /// Guest code that is held in a tier: `"0x80200000-0x80201000=tier1"`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pins: Vec<CodePin>,
     /// Run all harts on one thread with time from the instruction count, so that a run can be repeated exactly.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deterministic: bool,
@@ -319,6 +322,7 @@ impl Default for MachineConfig {
             harts: one(),
             memory: default_memory(),
             engine: EngineMode::default(),
+            pins: Vec::new(),
             deterministic: false,
             suspend_on_close: false,
             tuning: EngineTuning::default(),

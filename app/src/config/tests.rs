@@ -6,6 +6,7 @@ name = "Full"
 harts = 4
 memory = "512M"
 engine = "interpreter"
+pins = ["0x80200000-0x80201000=tier1", "0x80300000=interpreter"]
 [cpu]
 extensions = ["-zfa", "+svade"]
 [tuning]
@@ -33,6 +34,7 @@ fn a_full_description_survives_writing_and_reading() {
     let config = MachineConfig::parse(FULL, "test.toml").expect("valid");
     assert_eq!((config.engine, config.tuning.tier2_runs), (EngineMode::Interpreter, Some(100)));
     assert_eq!(config.memory, MemorySize(512 << 20));
+    assert_eq!(config.pins[1].to_string(), "0x80300000=interpreter");
     assert!(config.drives[0].snapshot && config.drives[0].interface == DriveInterface::Virtio);
     let again = MachineConfig::parse(&config.to_toml().expect("writable"), "again").expect("valid");
     assert_eq!(config, again);
@@ -51,9 +53,9 @@ fn mistakes_are_found_with_line_and_column() {
         places,
         [
             ("harts", 3, 9),
-            ("cpu.extensions[0]", 7, 15),
-            ("drives[0].file", 17, 8),
-            ("net.hostfwd[0]", 15, 12)
+            ("cpu.extensions[0]", 8, 15),
+            ("drives[0].file", 18, 8),
+            ("net.hostfwd[0]", 16, 12)
         ]
     );
 }

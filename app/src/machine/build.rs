@@ -1,6 +1,6 @@
 //! From a description to a machine that stands ready: board, devices, disks, networks, harts.
 
-use super::api::{SerialPort, UserError};
+use super::api::{CodePin, SerialPort, UserError};
 use super::attach::{self, Attached};
 use crate::config::{Home, MachineConfig, Paging};
 use crossbeam_channel::Sender;
@@ -230,6 +230,10 @@ impl Machine {
         let _ = halt.set(engine.halter());
         engine.settings().set_tuning(config.tuning.applied());
         engine.settings().set_mode(config.engine.tiers().unwrap_or(Mode::Interpreter));
+        for CodePin(pin) in &config.pins {
+            let next = "Change or remove the machine's pins.";
+            engine.pin(pin.clone()).map_err(|e| refuse(sentence(&e.to_string()), next))?;
+        }
         engine
             .spawn()
             .map_err(|e| refuse(sentence(&e.to_string()), "Close other programs and try again."))?;

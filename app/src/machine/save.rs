@@ -59,7 +59,7 @@ fn io_error(what: &str, file: &Path, e: &io::Error) -> UserError {
 fn essence(config: &MachineConfig) -> MachineConfig {
     let mut c = config.clone();
     (c.name, c.id, c.suspend_on_close) = (String::new(), String::new(), false);
-    (c.engine, c.tuning) = Default::default();
+    (c.engine, c.tuning, c.pins) = Default::default();
     c.net = Default::default();
     c
 }

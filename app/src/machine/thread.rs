@@ -1,8 +1,8 @@
 //! The thread of a machine: builds it, carries out commands one after the other, hears when the guest powers off.
 
 use super::api::{
-    AfterSave, Command, EngineMode, Event, GuestExit, HartStatus, MachineEnd, MachineHandle, Request,
-    RunState, SerialPort, Severity, StartOptions, UserError, channel,
+    AfterSave, CodePin, Command, EngineMode, Event, GuestExit, HartStatus, MachineEnd, MachineHandle,
+    Request, RunState, SerialPort, Severity, StartOptions, UserError, channel,
 };
 use super::build::{Machine, sentence};
 use super::save;
@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, select};
 use devices::backend::chardev::CharInput;
 use devices::block::MessageFn;
 use engine::exec::cpu::MachineEvent;
+use engine::tier::pins::PinError;
 use parking_lot::Mutex;
 use std::sync::Arc;
 
@@ -122,6 +123,7 @@ impl Runner {
             let engine = &watched.engine;
             status.engine = engine.settings().mode().into();
             status.tiers = engine.tiers();
+            status.pins = engine.pins().into_iter().map(CodePin).collect();
             status.uptime_ns = watched.clock.now_ns();
             for (i, hart) in status.harts.iter_mut().enumerate() {
                 let (retired, idle_ns, started) = engine.progress(i).unwrap_or_default();
@@ -224,6 +226,14 @@ impl Runner {
                 let outcome = self.set_engine(*mode);
                 self.answer(&request, outcome);
             }
+            Command::Pin(CodePin(pin)) => {
+                let outcome = machine.engine.pin(pin.clone());
+                self.pinned(&request, outcome);
+            }
+            Command::Unpin(range) => {
+                let outcome = machine.engine.unpin(range.clone().map(|r| r.0)).map(|_| ());
+                self.pinned(&request, outcome);
+            }
             Command::Serial { port, bytes } => {
                 let outcome = match self.end.serial().get(*port as usize) {
                     Some(p) if p.write(bytes) == bytes.len() => Ok(()),
@@ -251,6 +261,15 @@ impl Runner {
             (why, _) => why.unwrap_or_default(),
         };
         Err(UserError::new(format!("{} is not available", mode.title()), "", why))
+    }
+
+    /// What is pinned has changed, or could not be.
+    fn pinned(&mut self, request: &Request, outcome: Result<(), PinError>) {
+        if let Some(machine) = &self.machine {
+            self.config.pins = machine.engine.pins().into_iter().map(CodePin).collect();
+        }
+        let next = "Nothing has changed.";
+        self.answer(request, outcome.map_err(|e| UserError::new(sentence(&e.to_string()), "", next)));
     }
 
     /// Power-cycles: a new machine, booted from the same files.

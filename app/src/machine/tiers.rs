@@ -93,6 +93,9 @@ pub fn report(status: &Status) -> String {
         ),
         format!("copies and fills in bulk: {} of {} instructions", grouped(c.idioms), grouped(c.idiom_insns)),
     ]
+    .into_iter()
+    .chain(status.pins.iter().map(|pin| format!("pinned: {pin}")))
+    .collect::<Vec<_>>()
     .join("\n")
 }
 
@@ -136,6 +139,7 @@ mod tests {
             idioms: 2,
             idiom_insns: 4_321,
         };
+        status.pins = vec!["0x80200000-0x80201000=tier1".parse().expect("a pin")];
         let text = report(&status);
         for part in [
             "8,000 instructions: 12.5 % interpreter, 25.0 % tier 1, 62.5 % tier 2",
@@ -144,6 +148,7 @@ mod tests {
             "5.0 MiB in use; 11 translations invalidated, 12 evicted; 13 regions wait",
             "3 found their target, 1 did not (75.00 % hit)",
             "copies and fills in bulk: 2 of 4,321 instructions",
+            "pinned: 0x80200000-0x80201000=tier1",
         ] {
             assert!(text.contains(part), "no {part:?} in\n{text}");
         }

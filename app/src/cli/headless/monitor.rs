@@ -1,8 +1,11 @@
 //! The small monitor behind Ctrl-A c: a line of text in, a command to the machine and an answer out.
 
 use crate::cli::translate::engine;
-use crate::machine::api::{AfterSave, Command, EngineMode, MachineHandle, RunState};
+use crate::machine::api::{
+    AfterSave, CodePin, CodeRange, Command, EngineMode, MachineHandle, RunState, UserError, level,
+};
 use crate::machine::tiers;
+use engine::tier::pins::Pin;
 use std::path::PathBuf;
 
 /// Longest line that can be typed.
@@ -15,10 +18,16 @@ const HELP: &str = "info status      what the machine does
 info tiers       what the engine's tiers have done (info jit is the same)
 stop, cont       pause and go on
 engine [MODE]    how guest code runs
+engine pin ADDR[-END] interpreter|tier1|tier2
+                 holds guest code at physical addresses in a tier
+engine unpin [ADDR[-END]]
+                 lets it go, or all
 save FILE        write the machine's state to a file
 system_reset     boot again
 quit             switch the machine off
 Ctrl-A c         back to the machine's console";
+
+const PIN: &str = "engine pin needs a range of physical addresses, and interpreter, tier1 or tier2.";
 
 /// A line's outcome.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -83,10 +92,15 @@ pub fn command(line: &str, machine: &MachineHandle) -> Option<Outcome> {
             let now = machine.status().engine.word();
             Some(Outcome::Say(format!("{now} (there are: {})", words.join(", "))))
         }
+        ["engine", "unpin"] => Some(Outcome::Do(Command::Unpin(None))),
+        ["engine", "pin"] => say(PIN),
         ["engine", word] => Some(match engine(word) {
             Ok(mode) => Outcome::Do(Command::SetEngine(mode)),
             Err(e) => Outcome::Say(e.text()),
         }),
+        ["engine", "pin", range, tier] => Some(change(pin(range, tier))),
+        ["engine", "pin", ..] => say(PIN),
+        ["engine", "unpin", range] => Some(change(range.parse().map(|r| Command::Unpin(Some(r))))),
         ["save" | "savevm", ..] => {
             let path = line.trim_start().split_once(char::is_whitespace).map_or("", |(_, rest)| rest.trim());
             if path.is_empty() {
@@ -97,6 +111,15 @@ pub fn command(line: &str, machine: &MachineHandle) -> Option<Outcome> {
         }
         [word, ..] => Some(Outcome::Say(format!("There is no command \"{word}\"; help lists them."))),
     }
+}
+
+fn pin(range: &str, tier: &str) -> Result<Command, UserError> {
+    let CodeRange(range) = range.parse()?;
+    Ok(Command::Pin(CodePin(Pin { range, level: level(tier)? })))
+}
+
+fn change(command: Result<Command, UserError>) -> Outcome {
+    command.map_or_else(|e| Outcome::Say(e.to_string()), Outcome::Do)
 }
 
 fn status(machine: &MachineHandle) -> String {
@@ -146,6 +169,23 @@ mod tests {
         assert_eq!(path, PathBuf::from("my file"));
         assert!(matches!(run("engine jit"), Some(Outcome::Say(_))));
         assert_eq!(run("engine tier2"), Some(Outcome::Do(Command::SetEngine(EngineMode::Tier2))));
+        let pinned: CodePin = "0x80200000-0x80201000=interpreter".parse().expect("a pin");
+        assert_eq!(
+            run("engine pin 0x80200000-0x80201000 interpreter"),
+            Some(Outcome::Do(Command::Pin(pinned)))
+        );
+        assert_eq!(run("engine unpin"), Some(Outcome::Do(Command::Unpin(None))));
+        assert_eq!(run("engine unpin 16"), Some(Outcome::Do(Command::Unpin(Some(CodeRange(16..17))))));
+        for (line, part) in [
+            ("engine pin", "physical"),
+            ("engine pin 0x80200000", "physical"),
+            ("engine pin 0x80200000 adaptive", "tier1, tier2"),
+            ("engine pin 0x20-0x10 tier1", "ends before"),
+            ("engine unpin here", "no range"),
+        ] {
+            let Some(Outcome::Say(text)) = run(line) else { panic!("{line} says something") };
+            assert!(text.contains(part), "{line}: {text}");
+        }
         let Some(Outcome::Say(text)) = run("engine") else { panic!("says something") };
         assert!(
             text.starts_with("interpreter (there are: interpreter") && !text.contains("accelerated"),

@@ -165,6 +165,10 @@ fn simple(args: &MachineArgs, config: &mut MachineConfig) -> Result<(), Failure>
     if let Some(list) = &args.engine_tuning {
         tuning::apply(list, &mut config.tuning)?;
     }
+    for text in &args.pin {
+        let pin = text.parse().map_err(|e: UserError| usage(e.what, format!("--pin {text}"), e.what_next))?;
+        config.pins.push(pin);
+    }
     config.deterministic |= args.deterministic;
     Ok(())
 }

@@ -6,6 +6,7 @@ use crate::config::{
     Device, DeviceKind, Drive, DriveFormat, DriveInterface, MemorySize, Paging, Serial, SerialTarget,
     Transport,
 };
+use engine::exec::mode::BlockCompilers;
 use std::ffi::OsString;
 
 fn launch_of(line: &str) -> Result<Launch, String> {
@@ -47,11 +48,21 @@ fn a_linux_kernel() {
 fn engine_and_tuning() {
     let usual = config("-kernel k -accel tcg");
     assert_eq!((usual.engine, usual.tuning.is_empty()), (EngineMode::default(), true));
-    let c = config("-kernel k --engine interpreter --engine-tuning tier1-runs=8,code-cache=4M,workers=0");
+    let c = config(
+        "-kernel k --engine interpreter --engine-tuning tier1-runs=8,code-cache=4M,workers=0,tier1-compiler=cranelift",
+    );
     assert_eq!(c.engine, EngineMode::Interpreter);
     let t = c.tuning;
     assert_eq!((t.tier1_runs, t.tier2_runs, t.workers), (Some(8), None, Some(0)));
     assert_eq!(t.code_cache, Some(MemorySize(4 << 20)));
+    assert_eq!(t.applied().tier1_compiler, BlockCompilers::Cranelift);
+}
+
+#[test]
+fn code_is_pinned() {
+    let c = config("-kernel k --pin 0x80200000=tier1 --pin=0x80201000-0x80202000=interpreter");
+    let pins: Vec<_> = c.pins.iter().map(ToString::to_string).collect();
+    assert_eq!(pins, ["0x80200000=tier1", "0x80201000-0x80202000=interpreter"]);
 }
 
 #[test]
@@ -209,6 +220,10 @@ fn mistakes_say_what_to_do() {
         ("-kernel k --engine-tuning code-cache=big", "not a size"),
         ("-kernel k --engine-tuning wrokers=1", "\"workers\""),
         ("-kernel k --engine-tuning workers=17", "0 to 16"),
+        ("-kernel k --engine-tuning tier1-compiler=gcc", "direct, cranelift"),
+        ("-kernel k --pin 0x80200000", "ADDRESS=TIER"),
+        ("-kernel k --pin 0x20-0x10=tier1", "ends before"),
+        ("-kernel k --pin 0x20=adaptive", "interpreter, tier1, tier2"),
         ("-kernel k -rtc base=localtime", "base=utc"),
         ("-kernel k -icount shift=99", "shift"),
         ("-kernel image:../x", "names no file"),

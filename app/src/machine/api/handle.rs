@@ -131,6 +131,7 @@ pub fn channel(
         disk: Traffic::default(),
         net: Traffic::default(),
         tiers: TierCounts::default(),
+        pins: Vec::new(),
     };
     let shared = Arc::new(Shared {
         name: name.to_owned(),

@@ -8,6 +8,7 @@
 
 mod engine_mode;
 mod handle;
+mod pin;
 mod serial;
 
 use engine::exec::mode::TierCounts;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 
 pub use engine_mode::EngineMode;
 pub use handle::{CounterSource, MachineEnd, MachineHandle, Subscription, channel};
+pub use pin::{CodePin, CodeRange, level};
 pub use serial::{SerialPort, SerialRead};
 
 /// Version of [`Command`] and [`Event`]; raised when one of them changes its meaning.
@@ -57,6 +59,10 @@ pub enum Command {
     },
     /// Change how guest code runs.
     SetEngine(EngineMode),
+    /// Hold the guest code in a range in a tier, from now on and after a reset.
+    Pin(CodePin),
+    /// Let a range go, `None` all.
+    Unpin(Option<CodeRange>),
     /// Bytes for a serial port. [`SerialPort::write`] is the way for interactive input; this is the way for scripts.
     Serial {
         /// Number of the port.
@@ -195,6 +201,8 @@ pub struct Status {
     pub net: Traffic,
     /// What the engine's tiers have done.
     pub tiers: TierCounts,
+    /// What guest code is held in a tier.
+    pub pins: Vec<CodePin>,
 }
 
 /// How a machine is started.

@@ -54,3 +54,43 @@ fn the_engine_mode_is_the_one_chosen_last_also_after_a_reset() {
     until("off", || !machine.state().is_alive());
     assert!(machine.status().tiers.insns.iter().sum::<u64>() > 0, "the last counts are kept");
 }
+
+#[test]
+fn pins_are_in_force_and_stay_after_a_reset() {
+    let first: CodePin = "0x80000000-0x80001000=interpreter".parse().expect("a pin");
+    let config = MachineConfig { pins: vec![first.clone()], ..embedded() };
+    let machine = spawn(&config, StartOptions::default()).expect("starts");
+    let pins = |expected: &[&str]| {
+        until("pinned", || {
+            let words: Vec<_> = machine.status().pins.iter().map(ToString::to_string).collect();
+            words == expected
+        });
+    };
+    until("running", || machine.state() == RunState::Running);
+    pins(&["0x80000000-0x80001000=interpreter"]);
+    assert!(tell(&machine, Command::Pin("0x80000800-0x80002000=tier1".parse().expect("a pin"))));
+    assert!(!tell(&machine, Command::Pin("0x0-0x1000=tier1".parse().expect("a pin"))), "no memory is there");
+    let both = ["0x80000000-0x80000800=interpreter", "0x80000800-0x80002000=tier1"];
+    pins(&both);
+    assert!(tell(&machine, Command::Reset));
+    until("counted anew", || machine.status().harts[0].retired > 0);
+    pins(&both);
+    assert!(tell(&machine, Command::Unpin(Some("0x80000000-0x80001800".parse().expect("a range")))));
+    pins(&["0x80001800-0x80002000=tier1"]);
+    assert!(tell(&machine, Command::Unpin(None)));
+    pins(&[]);
+    assert!(tell(&machine, Command::PowerOff));
+    until("off", || !machine.state().is_alive());
+}
+
+#[test]
+fn a_pin_without_memory_is_refused_when_the_machine_is_built() {
+    let config = MachineConfig { pins: vec!["0x10=tier1".parse().expect("a pin")], ..embedded() };
+    let machine = spawn(&config, StartOptions::default()).expect("starts");
+    until("over", || !machine.state().is_alive());
+    assert!(
+        matches!(machine.state(), RunState::Failed(e) if e.what.contains("no memory")),
+        "{:?}",
+        machine.state()
+    );
+}
