@@ -22,6 +22,7 @@ use engine::mem::tlb::{CodeSpace, Tlb};
 use object::{Object, ObjectSegment};
 use std::hint::black_box;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use vitrine::bench::programs;
 
 const RAM: u64 = 0x8000_0000;
@@ -148,6 +149,20 @@ fn lookup(c: &mut Criterion) {
     group.bench_function("jump cache", |b| b.iter(|| jumps.get(black_box(RAM), [tag; 2])));
     group.bench_function("hart's table", |b| b.iter(|| locals.by_pa(black_box(next()), KEY_FS_OFF)));
     group.bench_function("code map", |b| b.iter(|| map.find(black_box(next()), KEY_FS_OFF)));
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // Another hart, which looks for the same blocks.
+            for i in (0..BLOCKS).cycle() {
+                if over.load(Ordering::Relaxed) {
+                    break;
+                }
+                black_box(map.find(address(i), KEY_FS_OFF));
+            }
+        });
+        group.bench_function("code map, two harts", |b| b.iter(|| map.find(black_box(next()), KEY_FS_OFF)));
+        over.store(true, Ordering::Relaxed);
+    });
     group.finish();
 }
 

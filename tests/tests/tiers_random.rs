@@ -59,3 +59,8 @@ fn tier_2_is_the_interpreter_on_random_programs() {
 fn adaptive_mode_is_the_interpreter_on_random_programs() {
     run(&ways()[2]);
 }
+
+#[test]
+fn the_second_compiler_of_tier_1_is_the_interpreter_on_random_programs() {
+    run(&ways()[3]);
+}

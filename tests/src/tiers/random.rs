@@ -13,7 +13,7 @@ use crate::oracle::values::Rng;
 use anyhow::{Result, ensure};
 use engine::debug::lockstep::{Lockstep, Side, Step};
 use engine::exec::cpu::MachineEvent;
-use engine::exec::mode::{Mode, TierCounts, Tuning};
+use engine::exec::mode::{BlockCompilers, Mode, TierCounts, Tuning};
 
 /// Units of a program, written once.
 const UNITS: usize = 400;
@@ -35,11 +35,13 @@ pub struct Way {
     pub tuning: Tuning,
 }
 
-/// Each compiling mode, with thresholds that let everything climb at once.
-pub fn ways() -> [Way; 3] {
+/// Each compiling mode, and tier 1 by its second compiler, with thresholds that let everything climb at once.
+pub fn ways() -> [Way; 4] {
     let tuning =
         Tuning { tier1_runs: 1, tier2_runs: 2, tier2_eager_runs: 1, workers: 0, ..Tuning::default() };
-    [Mode::Tier1, Mode::Tier2, Mode::Adaptive].map(|mode| Way { mode, tuning })
+    let way = |mode| Way { mode, tuning };
+    let second = Tuning { tier1_compiler: BlockCompilers::Cranelift, ..tuning };
+    [way(Mode::Tier1), way(Mode::Tier2), way(Mode::Adaptive), Way { mode: Mode::Tier1, tuning: second }]
 }
 
 /// What a run did.
