@@ -283,6 +283,26 @@ impl HostRef<'_> {
         copy.each(copy.left, width);
     }
 
+    /// Copies as many elements of `1 << width` bytes as there are `words`, aligned to them, each by one access, and all are read before the
+    /// first is written; keeps them in `words`, zero-extended.
+    pub fn move_to(self, to: HostRef<'_>, words: &mut [u64], width: u32) {
+        let bytes = words.len() << width.min(3);
+        assert!(bytes <= self.len() && bytes <= to.len(), "elements inside");
+        assert!((self.addr() | to.addr()).is_multiple_of(1 << width.min(3)), "aligned elements");
+        match width {
+            0 => words.iter_mut().enumerate().for_each(|(i, w)| *w = self.after(i).load_aligned(0)),
+            1 => words.iter_mut().enumerate().for_each(|(i, w)| *w = self.after(2 * i).load_aligned(1)),
+            2 => words.iter_mut().enumerate().for_each(|(i, w)| *w = self.after(4 * i).load_aligned(2)),
+            _ => words.iter_mut().enumerate().for_each(|(i, w)| *w = self.after(8 * i).load_aligned(3)),
+        }
+        match width {
+            0 => words.iter().enumerate().for_each(|(i, &w)| to.after(i).store_aligned(0, w)),
+            1 => words.iter().enumerate().for_each(|(i, &w)| to.after(2 * i).store_aligned(1, w)),
+            2 => words.iter().enumerate().for_each(|(i, &w)| to.after(4 * i).store_aligned(2, w)),
+            _ => words.iter().enumerate().for_each(|(i, &w)| to.after(8 * i).store_aligned(3, w)),
+        }
+    }
+
     /// Stores the low `1 << width` bytes of `value` over and over in `len` bytes, a multiple of those, from the lowest to the highest, each
     /// as one access. Aligned to them.
     pub fn fill(self, len: usize, width: u32, value: u64) {
@@ -345,6 +365,22 @@ mod tests {
                         assert!(fast.bytes() == slow.bytes(), "{width} {from} {to} {len}");
                     }
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn elements_are_read_before_any_is_written() {
+        for width in 0..4u32 {
+            let size = 1usize << width;
+            for (from, to) in (0..9).flat_map(|a| (0..9).map(move |b| (a * size, b * size))) {
+                let (fast, slow) = (Arena::new(9), Arena::new(9));
+                let mut words = [0; 16];
+                fast.at(from).move_to(fast.at(to), &mut words, width);
+                let expected: [u64; 16] = std::array::from_fn(|i| slow.at(from + i * size).load(width));
+                (0..16).for_each(|i| slow.at(to + i * size).store(width, expected[i]));
+                assert_eq!(words, expected);
+                assert!(fast.bytes() == slow.bytes(), "{width} {from} {to}");
             }
         }
     }

@@ -103,15 +103,12 @@ fn piece<G: Guest>(cpu: &mut Cpu<G>, idiom: &Idiom, at: [u64; 2], left: u64, bud
     }
     let source = cpu.tlb.load_run(from)?;
     n = n.min(apart(idiom, source, target, n)?);
-    let words = if idiom.loads == 0 {
-        source.copy_to(target, bytes(n), idiom.width.into());
-        return Some(n);
-    } else {
-        // What the last iteration loads is left in registers; it must be what is stored.
-        source.copy_to(target, bytes(n - 1), idiom.width.into());
-        let last = [source, target].map(|at| at.after(bytes(n - 1)));
-        one(idiom, |store, offset| Some(last[usize::from(store)].after(offset as usize)), 0)?
-    };
+    source.copy_to(target, bytes(n - 1), idiom.width.into());
+    // What the last iteration loads is left in registers; it must be what is stored.
+    let mut words = [0; MOST_ELEMENTS];
+    let elements = words.get_mut(..(idiom.stride >> idiom.width) as usize)?;
+    let [source, target] = [source, target].map(|at| at.after(bytes(n - 1)));
+    source.move_to(target, elements, idiom.width.into());
     leave_loaded(cpu, idiom, &words);
     Some(n)
 }

@@ -380,3 +380,48 @@ fn an_idiom_over_many_pages_is_one_run() {
     assert_eq!(pair.fast.core.idioms, [before[0] + 1, before[1] + 199 * 35]);
     assert_eq!(pair.fast.regs[11] & PAGE_MASK, (DATA.start + 200 * 128) & PAGE_MASK);
 }
+
+/// Prints what loops cost: `cargo test --release -p engine idiom_speed -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn idiom_speed() {
+    const TRIPS: [u64; 8] = [2, 4, 8, 16, 32, 64, 128, 256];
+    println!("ns of a loop {:16} {TRIPS:>7?} iterations", "");
+    for (name, stride, .., hex) in LOOPS {
+        let idiom = seen(hex).expect("an idiom");
+        let program = Program { blocks: vec![(0x100, lifted(hex))] };
+        let subject = Subject::new(&program, &Model::default());
+        let mut tier2 = Tier2::new().expect("compiler");
+        let code = Code::new(&tier2.compile(&subject.region).expect("compiled"));
+        let mut pair = Pair::new(Model::default());
+        pair.reset(&mut Random(5), CODE + 0x100, 1 << 60);
+        pair.fast.hart.lines.take_attention();
+        let mut line = format!("{name:26}");
+        for n in TRIPS.iter().filter(|&n| n * stride <= 0x8000) {
+            let mut regs = [0; 256];
+            solve(&mut regs, &idiom.store, DATA.start + 0x8000, |_| true);
+            solve(&mut regs, &idiom.load, DATA.start, |w| !idiom.store.words().contains(&w));
+            let trips = &idiom.trips;
+            let far = (trips.step as u64).wrapping_mul(n - 1);
+            if trips.still.count > 0 {
+                let end = trips.moving.value(&regs).wrapping_add(far);
+                solve(&mut regs, &trips.still, end, |_| true);
+            } else {
+                let begin = trips.still.value(&regs).wrapping_sub(far);
+                solve(&mut regs, &trips.moving, begin, |_| true);
+            }
+            let mut best = f64::MAX;
+            for _ in 0..30 {
+                let start = std::time::Instant::now();
+                for _ in 0..200 {
+                    pair.fast.core.regs = regs;
+                    pair.fast.pc = CODE + 0x100;
+                    pair.enter(&code);
+                }
+                best = best.min(start.elapsed().as_nanos() as f64 / 200.0);
+            }
+            line += &format!(" {best:7.0}");
+        }
+        println!("{line}");
+    }
+}
