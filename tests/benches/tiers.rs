@@ -83,6 +83,7 @@ fn input(block: &Block, profile: bool) -> BlockInput<'_> {
         traps_misaligned: false,
         profile,
         zero: Riscv::ZERO,
+        state_move: Riscv::state_move,
         temps: Riscv::TEMPS,
     }
 }

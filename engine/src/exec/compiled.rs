@@ -293,6 +293,7 @@ impl<G: Guest> Vcpu<G> {
             traps_misaligned: G::traps_misaligned(&self.cpu.shared.model),
             profile,
             zero: G::ZERO,
+            state_move: G::state_move,
             temps: G::TEMPS,
         };
         let made = self.compiled.block_compiler(G::helper_desc).compile(&input);

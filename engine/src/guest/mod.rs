@@ -91,6 +91,46 @@ pub struct HelperDesc {
     pub changes_key: bool,
 }
 
+/// A helper call that does no more than move a word of the hart's state, for compilers that do it inline: if the byte at
+/// `guard` is at least `least`, else the helper is called. Places are in bytes from the start of [`Cpu`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StateMove {
+    /// The word.
+    pub at: usize,
+    /// The byte that allows it.
+    pub guard: usize,
+    /// What that byte is then at least.
+    pub least: u8,
+    /// What of the word goes to the op's destination.
+    pub seen: u64,
+    /// The destination's top bit is set if all of these bits are, which are in `seen`. 0: it is the word's.
+    pub summary: u32,
+    /// What the word becomes.
+    pub write: Option<StateWrite>,
+}
+
+/// See [`StateMove::write`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StateWrite {
+    /// How the word and the operand make the new word.
+    pub how: StateChange,
+    /// The operand; `None`: the op's operand `b`.
+    pub number: Option<u8>,
+    /// Clears the lowest bit of the new word.
+    pub even: bool,
+}
+
+/// See [`StateWrite::how`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StateChange {
+    /// The operand.
+    Replace,
+    /// The word with the operand's bits set.
+    Set,
+    /// The word with the operand's bits cleared.
+    Clear,
+}
+
 /// What the lifter gets.
 #[derive(Clone, Copy, Debug)]
 pub struct LiftInput<'a> {
@@ -127,6 +167,11 @@ pub trait Guest: Sized + Send + 'static {
     fn reg_name(reg: u8) -> Option<&'static str>;
     /// The helper table.
     fn helper_desc(id: u16) -> Option<&'static HelperDesc>;
+
+    /// What a call of a helper does, if that can be said as a move.
+    fn state_move(_op: &Op) -> Option<StateMove> {
+        None
+    }
 
     /// What translations of code fetched now depend on; part of a block's key. Pure function of the hart's state.
     fn block_key(cpu: &Cpu<Self>) -> u32;

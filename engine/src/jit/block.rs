@@ -1,6 +1,7 @@
 //! What a block compiler gets, and how it says no.
 
 use super::emitted::Emitted;
+use crate::guest::StateMove;
 use crate::ir::{Boundary, Op, Reg};
 use thiserror::Error;
 
@@ -21,6 +22,8 @@ pub struct BlockInput<'a> {
     pub profile: bool,
     /// The word that always reads as zero and is never written.
     pub zero: Option<Reg>,
+    /// [`Guest::state_move`](crate::guest::Guest::state_move).
+    pub state_move: fn(&Op) -> Option<StateMove>,
     /// The first temporary; temporaries are dead at the block's end.
     pub temps: Reg,
 }

@@ -1,7 +1,8 @@
 //! CSR writes in running code: what they change holds from the next instruction on, in each tier, and costs no instruction.
 
 use super::csr::bits::*;
-use super::testing::{RAM, machine};
+use super::state::Mode as Privilege;
+use super::testing::{RAM, machine, set_mode};
 use super::{F0, Riscv};
 use crate::cache::code::CodeMap;
 use crate::exec::mode::{Mode, Settings, Tuning};
@@ -78,5 +79,50 @@ fn float_instructions_follow_the_float_state_at_once() {
         run(v, 9 * MANY);
         assert_eq!((v.cpu.pc, v.cpu.instret()), (RAM, 8 * MANY as u64), "{mode:?}");
         assert_eq!((v.cpu.regs[11], v.cpu.ext.m.cause), (MANY as u64, CAUSE_ILLEGAL), "{mode:?}");
+    }
+}
+
+/// Every form of Zicsr instruction on the registers that compilers move inline and on their neighbours, in each privilege mode.
+#[test]
+fn moves_of_csrs_do_what_the_helper_does() {
+    let mut code = Vec::new();
+    for csr in [0x100, 0x104, 0x140, 0x141, 0x142, 0x143, 0x340, 0x341, 0x342, 0x343u32] {
+        for f3 in [1, 2, 3, 5, 6, 7] {
+            for rd in [0, 10, 12u32] {
+                for rs1 in [0, 10, 13, 31] {
+                    code.push(csr << 20 | rs1 << 15 | f3 << 12 | rd << 7 | 0x73);
+                }
+            }
+        }
+    }
+    // slli a3, a3, 1; xori a3, a3, 0x555; and back to the start.
+    code.extend([0x0016_9693, 0x5556_c693]);
+    let back = (4 * code.len() as u32).wrapping_neg();
+    code.push(
+        (back >> 20 & 1) << 31 | (back >> 1 & 0x3ff) << 21 | (back >> 11 & 1) << 20 | back & 0xf_f000 | 0x6f,
+    );
+    assert!(4 * code.len() as u64 <= HANDLER - RAM);
+    // addi a1, a1, 1; csrr t2, mepc; addi t2, t2, 4; csrw mepc, t2; mret
+    let handler = [0x0015_8593, 0x3410_23f3, 0x0043_8393, 0x3413_9073, 0x3020_0073];
+    for privilege in [Privilege::User, Privilege::Supervisor, Privilege::Machine] {
+        let start = |mode| {
+            let mut v = hart(mode, &code, &handler);
+            (v.cpu.regs[10], v.cpu.regs[13], v.cpu.regs[31]) = (!0, 0x8000_0000_1234_5677, 0x6002);
+            set_mode(&mut v.cpu, privilege);
+            v
+        };
+        let mut harts = Mode::ALL.map(start);
+        for slice in 0..60 {
+            let seen = harts.each_mut().map(|v| {
+                run(v, 997);
+                (v.cpu.pc, v.cpu.instret(), v.cpu.regs[..32].to_vec(), v.cpu.ext.clone())
+            });
+            for (mode, now) in Mode::ALL.iter().zip(&seen) {
+                assert_eq!(now, &seen[0], "{mode:?} in {privilege:?}, slice {slice}");
+            }
+        }
+        let trapped = harts[0].cpu.regs[11] != 0;
+        assert_eq!(trapped, privilege != Privilege::Machine);
+        assert!(harts[1].cpu.hart.compiled[0].load(std::sync::atomic::Ordering::Relaxed) > 1000);
     }
 }

@@ -7,7 +7,9 @@ use super::state::{Mode, State};
 use super::system::Remote;
 use super::{KEY_FRM_INVALID, TEMPS, mmu, sbi, system, trap};
 use crate::exec::cpu::{Cpu, FloatEnv};
-use crate::guest::{Access, Exception, FaultKind, Flow, Guest, HelperDesc, LiftInput, Translation};
+use crate::guest::{
+    Access, Exception, FaultKind, Flow, Guest, HelperDesc, LiftInput, StateMove, Translation,
+};
 use crate::ir::{Block, Op};
 
 /// RISC-V 64.
@@ -37,6 +39,10 @@ impl Guest for Riscv {
 
     fn helper_desc(id: u16) -> Option<&'static HelperDesc> {
         Helper::DESC.get(id as usize)
+    }
+
+    fn state_move(op: &Op) -> Option<StateMove> {
+        super::csr::state_move(op)
     }
 
     #[inline]

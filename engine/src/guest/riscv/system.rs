@@ -58,7 +58,7 @@ pub fn helper(cpu: &mut Cpu<Riscv>, op: &Op) -> Result<Flow, Exception> {
             if bits >> 7 & 31 != 0 {
                 cpu.regs[op.a as usize] = old;
             }
-            let unmasks = csr::may_unmask((bits >> 20) as u16);
+            let unmasks = csr::may_unmask(bits);
             if Riscv::block_key(cpu) != key || unmasks && trap::is_due(cpu) {
                 return Ok(Flow::Leave);
             }

@@ -10,6 +10,7 @@ mod counter;
 mod env;
 mod float;
 mod interrupt;
+mod moves;
 mod pmpregs;
 mod status;
 mod table;
@@ -19,6 +20,7 @@ mod trapregs;
 
 pub use counter::{NS_PER_TICK, set_timer, ticks};
 pub use interrupt::{pending, pending_at_poll, timer_drives, update_timer};
+pub use moves::state_move;
 pub use status::write_mstatus;
 pub use table::TABLE;
 
@@ -103,9 +105,12 @@ fn may_access(cpu: &Cpu<Riscv>, csr: &Csr, place: u16, number: u16, write: bool)
         && (cpu.ext.mode == Mode::Machine && lowest != 0 || (csr.allowed)(cpu, place))
 }
 
-/// Whether a write of CSR `number` may let an interrupt through: by enabling it, by raising it or by delegating it.
-pub fn may_unmask(number: u16) -> bool {
+/// Whether the Zicsr instruction `insn` may let an interrupt through, as far as anybody looks behind it: by enabling it, by
+/// raising it or by delegating it. Not behind moves, which compilers do inline.
+pub fn may_unmask(insn: u32) -> bool {
+    let number = insn >> 20;
     matches!(number, 0x100 | 0x104 | 0x144 | 0x14d | 0x300 | 0x303 | 0x304 | 0x344)
+        && !moves::only_clears_sie(insn)
 }
 
 /// Executes the Zicsr instruction `insn`, whose register operand reads as `operand`. Returns the old value.

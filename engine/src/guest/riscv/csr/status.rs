@@ -28,7 +28,7 @@ pub fn mstatus(cpu: &Cpu<Riscv>, _: u16) -> u64 {
 }
 
 pub fn sstatus(cpu: &Cpu<Riscv>, _: u16) -> u64 {
-    with_sd(cpu.ext.mstatus & (SSTATUS_WRITE | 3 << 32))
+    with_sd(cpu.ext.mstatus & super::moves::SSTATUS)
 }
 
 /// Replaces `mstatus`, whose fields are legal already, and tells whoever depends on a changed field.

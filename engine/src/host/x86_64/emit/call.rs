@@ -1,14 +1,19 @@
 //! What the emitter leaves to Rust: helpers, and ops by the interpreter's meaning.
 
 use super::*;
+use crate::guest::StateChange;
 use crate::host::x86_64::fp::Done;
+use crate::jit::abi::STATE;
 
 impl Tier1 {
     /// A helper. It sees and may change all guest words.
     pub(super) fn call(&mut self, op: &Op) {
         self.flush();
         self.flush_sources(op);
-        self.call_op(op);
+        match self.block.state_move.and_then(|f| f(op)).filter(|_| !op.ends()) {
+            Some(m) => self.move_state(op, &m),
+            None => self.call_op(op),
+        }
         if op.ends() {
             // Does not come back.
             x64!(self; ud2);
@@ -17,6 +22,48 @@ impl Tier1 {
         self.cache.forget_guest();
         self.cache.forget(op.a);
         self.cache.drop_bases();
+    }
+
+    /// A helper's work inline, and the call of the helper out of the way. Registers of the guest are in the state.
+    fn move_state(&mut self, op: &Op, m: &StateMove) {
+        let (slow, done) = (self.buf.label(), self.buf.label());
+        let at = m.at as i32 - STATE;
+        x64!(self; cmp BYTE [DWORD r15 + m.guard as i32 - STATE], BYTE m.least as i8 ; jb =>slow);
+        x64!(self; mov rax, [DWORD r15 + at]);
+        if let Some(write) = m.write {
+            match write.number {
+                Some(n) => self.buf.mov_imm(RCX, n.into()),
+                None => self.buf.load_word(RCX, op.b),
+            }
+            match write.how {
+                StateChange::Replace => {}
+                StateChange::Set => x64!(self; or rcx, rax),
+                StateChange::Clear => x64!(self; not rcx ; and rcx, rax),
+            }
+            if write.even {
+                x64!(self; and rcx, BYTE -2);
+            }
+            x64!(self; mov [DWORD r15 + at], rcx);
+        }
+        if op.a != SINK {
+            if m.seen != u64::MAX {
+                self.buf.mov_imm(RCX, m.seen as i64);
+                x64!(self; and rax, rcx);
+            }
+            if m.summary != 0 {
+                let all = m.summary as i32;
+                // All ones if all bits are set.
+                x64!(self; mov ecx, eax ; and ecx, all ; xor ecx, all ; cmp ecx, BYTE 1 ; sbb rcx, rcx);
+                x64!(self; shl rcx, BYTE 63 ; or rax, rcx);
+            }
+            self.buf.store_word(op.a, RAX);
+        }
+        x64!(self; =>done);
+        self.buf.cold();
+        x64!(self; =>slow);
+        self.call_op(op);
+        x64!(self; jmp =>done);
+        self.buf.hot();
     }
 
     /// An op that cannot fault, as the interpreter does it.

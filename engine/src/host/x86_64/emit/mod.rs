@@ -15,6 +15,7 @@ use super::buffer::{Buffer, Unfinished};
 use super::features::Features;
 use super::fp::Floats;
 use crate::disp;
+use crate::guest::StateMove;
 use crate::ir::op::{Effects, Shape};
 use crate::ir::{Boundary, Op, Opcode, Reg, SINK};
 use crate::jit::abi::meta;
@@ -74,6 +75,7 @@ struct Frame {
     profile: bool,
     zero: Option<Reg>,
     temps: Reg,
+    state_move: Option<fn(&Op) -> Option<StateMove>>,
     /// Where a jump to the block's own start goes, with pinned words in their registers.
     again: Option<DynamicLabel>,
 }
@@ -167,6 +169,7 @@ impl Tier1 {
             profile: input.profile,
             zero: input.zero,
             temps: input.temps,
+            state_move: Some(input.state_move),
             again: None,
         };
     }

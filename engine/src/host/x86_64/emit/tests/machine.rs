@@ -89,6 +89,7 @@ pub fn input<'a>(block: &'a Block, setup: &Setup) -> BlockInput<'a> {
         traps_misaligned: setup.traps_misaligned,
         profile: setup.profile,
         zero: Some(0),
+        state_move: Riscv::state_move,
         temps: TEMPS,
     }
 }
