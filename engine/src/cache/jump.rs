@@ -15,7 +15,7 @@ use crate::mem::tlb::CodeSpace;
 /// Entries of the jump cache, a power of two.
 pub const ENTRIES: usize = 8192;
 /// Entries of the cache by physical address, a power of two.
-const PHYSICAL: usize = 16384;
+const PHYSICAL: usize = 32768;
 
 /// A tag that no answer has: where there is no second tag. Another than that of empty entries.
 pub const NO_TAG: u64 = u64::MAX;
@@ -33,16 +33,22 @@ pub struct JumpCounts {
     pub resets: u64,
 }
 
-/// A translation by the physical address of its block.
+/// A block by its physical address.
 #[derive(Clone, Copy)]
+#[repr(C, align(32))]
 struct Physical {
     /// See [`Physical::key`]. 0: nothing.
     key: u64,
+    /// Address of the record of its translation, 0: none.
     record: u64,
+    /// Number of times that records had been forgotten then.
+    epoch: u64,
+    /// The block's number in the hart's table.
+    local: u32,
 }
 
 impl Physical {
-    const NONE: Physical = Physical { key: 0, record: 0 };
+    const NONE: Physical = Physical { key: 0, record: 0, epoch: 0, local: NO_LINK };
 
     /// Physical address and block key in one, as far as they fit.
     fn key(pa: u64, key: u32) -> Option<u64> {
@@ -55,6 +61,8 @@ pub struct Jumps {
     /// Shared with emitted code, which goes on to records without a look at the blocks.
     entries: Box<[JumpEntry; ENTRIES]>,
     physical: Box<[Physical]>,
+    /// Number of times that records were forgotten.
+    epoch: u64,
     /// Counts.
     pub counts: JumpCounts,
 }
@@ -64,6 +72,7 @@ impl Default for Jumps {
         Jumps {
             entries: Box::new([no_jump(); ENTRIES]),
             physical: vec![Physical::NONE; PHYSICAL].into(),
+            epoch: 0,
             counts: JumpCounts::default(),
         }
     }
@@ -114,22 +123,35 @@ impl Jumps {
         (e.pc == pc && tags.contains(&e.tag)).then_some(e.record)
     }
 
-    /// Remembers that `pc` under `tag` is the translation with this record.
-    pub fn put_found(&mut self, pc: u64, tag: u64, record: u64) {
-        self.entries[slot(pc)] = JumpEntry { pc, tag, record, local: NO_LINK };
+    /// Remembers that `pc` under `tag` is the translation with this record, of block `local`.
+    pub fn put_found(&mut self, pc: u64, tag: u64, record: u64, local: u32) {
+        self.entries[slot(pc)] = JumpEntry { pc, tag, record, local };
     }
 
-    /// The record of the translation that was last found at physical address `pa`.
+    /// The block that was last found at physical address `pa`.
     #[inline]
-    pub fn by_physical(&self, pa: u64, key: u32) -> Option<u64> {
+    fn physical(&self, pa: u64, key: u32) -> Option<&Physical> {
         let e = &self.physical[physical_slot(pa)];
-        (e.key != 0 && Physical::key(pa, key) == Some(e.key)).then_some(e.record)
+        (e.key != 0 && Physical::key(pa, key) == Some(e.key)).then_some(e)
     }
 
-    /// Remembers a block's translation by its physical address.
-    pub fn put_physical(&mut self, pa: u64, key: u32, record: u64) {
+    /// The translation that was last found at physical address `pa`: record and number of its block.
+    #[inline]
+    pub fn record_at(&self, pa: u64, key: u32) -> Option<(u64, u32)> {
+        let e = self.physical(pa, key)?;
+        (e.record != 0 && e.epoch == self.epoch).then_some((e.record, e.local))
+    }
+
+    /// The block that was last found at physical address `pa`; it may be dead.
+    #[inline]
+    pub fn block_at(&self, pa: u64, key: u32) -> Option<u32> {
+        self.physical(pa, key).map(|e| e.local)
+    }
+
+    /// Remembers a block and its translation's record, 0 if it has none, by its physical address.
+    pub fn put_physical(&mut self, pa: u64, key: u32, record: u64, local: u32) {
         if let Some(key) = Physical::key(pa, key) {
-            self.physical[physical_slot(pa)] = Physical { key, record };
+            self.physical[physical_slot(pa)] = Physical { key, record, epoch: self.epoch, local };
         }
     }
 
@@ -146,7 +168,7 @@ impl Jumps {
     pub fn forget_records(&mut self) {
         let none = no_record();
         self.entries.iter_mut().for_each(|e| e.record = none);
-        self.physical.fill(Physical::NONE);
+        self.epoch += 1;
     }
 
     /// Where emitted code looks.
@@ -159,5 +181,43 @@ impl Jumps {
         self.counts.resets += 1;
         self.entries.fill(no_jump());
         self.physical.fill(Physical::NONE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PA: u64 = 0x8000_1000;
+
+    #[test]
+    fn physical_addresses_keep_blocks_longer_than_records() {
+        let mut jumps = Jumps::default();
+        jumps.put_physical(PA, 3, 0x1230, 7);
+        assert_eq!((jumps.record_at(PA, 3), jumps.block_at(PA, 3)), (Some((0x1230, 7)), Some(7)));
+        assert_eq!((jumps.record_at(PA, 2), jumps.block_at(PA + 2, 3)), (None, None));
+        jumps.forget_records();
+        assert_eq!((jumps.record_at(PA, 3), jumps.block_at(PA, 3)), (None, Some(7)));
+        jumps.put_physical(PA, 3, 0, 7);
+        assert_eq!(jumps.record_at(PA, 3), None, "not compiled");
+        jumps.put_physical(PA, 3, 0x4560, 7);
+        assert_eq!(jumps.record_at(PA, 3), Some((0x4560, 7)));
+        jumps.reset();
+        assert_eq!((jumps.record_at(PA, 3), jumps.block_at(PA, 3)), (None, None));
+        assert_eq!((jumps.block_at(0, 0), jumps.block_at(1 << 60, 0)), (None, None));
+    }
+
+    #[test]
+    fn either_tag_finds_an_answer() {
+        let mut jumps = Jumps::default();
+        jumps.put(0x1000, 5, 9);
+        assert_eq!(jumps.get(0x1000, [4, 5]), Some(9));
+        assert_eq!(jumps.get(0x1000, [5, NO_TAG]), Some(9));
+        assert_eq!(jumps.get(0x1000, [4, NO_TAG]), None);
+        assert_eq!((jumps.get(0, [0, NO_TAG]), jumps.record(0, [1, NO_TAG])), (None, None));
+        jumps.put_record(0x1000, [4, NO_TAG], 0x10);
+        assert_eq!(jumps.record(0x1000, [4, 5]), Some(no_record()), "of another tag");
+        jumps.put_record(0x1000, [4, 5], 0x10);
+        assert_eq!(jumps.record(0x1000, [4, 5]), Some(0x10));
     }
 }

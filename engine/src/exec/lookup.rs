@@ -50,10 +50,20 @@ impl<G: Guest> Cpu<G> {
 
     /// The record of the block at `pc` by its physical address; the jump cache knows it from now on.
     fn recall(&mut self, pc: u64) -> Option<u64> {
-        let pa = self.tlb.fetch(pc)?;
-        let record = self.jumps.by_physical(pa, G::block_key(self))?;
+        let pa = match self.tlb.fetch(pc) {
+            Some(pa) => pa,
+            None => {
+                // If it faults, the run loop finds that out again and raises the exception.
+                let pa = self.fetch_address(pc).ok()?;
+                self.refresh_tag();
+                // Only what the table holds may be kept.
+                self.tlb.fetch(pc)?;
+                pa
+            }
+        };
+        let (record, local) = self.jumps.record_at(pa, G::block_key(self))?;
         let tag = self.answer_tag(pc);
-        self.jumps.put_found(pc, tag, record);
+        self.jumps.put_found(pc, tag, record, local);
         Some(record)
     }
 }

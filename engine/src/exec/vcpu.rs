@@ -236,7 +236,8 @@ impl<G: Guest> Vcpu<G> {
         }
         // Filling the TLB may have moved its generation; if mail that is run below does, the answer is void.
         let tag = self.cpu.answer_tag(pc);
-        if let Some(i) = self.locals.by_pa(pa, key)
+        let near = self.cpu.jumps.block_at(pa, key).filter(|&i| !self.locals.get(i).code.is_dead());
+        if let Some(i) = near.or_else(|| self.locals.by_pa(pa, key))
             && self.still_spans(i, pc)?
         {
             self.remember(pc, tag, i);
@@ -281,8 +282,8 @@ impl<G: Guest> Vcpu<G> {
         jumps.put(pc, tag, i);
         if record != 0 {
             jumps.put_record(pc, [tag, NO_TAG], record);
-            jumps.put_physical(pa, key, record);
         }
+        jumps.put_physical(pa, key, record, i);
     }
 
     /// Lets compiled code find block `i`, at the pc, if it has been compiled.
@@ -292,17 +293,22 @@ impl<G: Guest> Vcpu<G> {
         if record != 0 && code.second_page.is_none() {
             let (pc, tags) = (self.cpu.pc, self.cpu.tags());
             self.cpu.jumps.put_record(pc, tags, record);
-            self.cpu.jumps.put_physical(pa, key, record);
+            self.cpu.jumps.put_physical(pa, key, record, i);
         }
     }
 
     fn still_spans(&mut self, i: u32, pc: u64) -> Result<bool, Exception> {
-        let code = self.locals.get(i).code.clone();
-        self.span_matches(&code, pc)
+        let second = self.locals.get(i).code.second_page;
+        self.second_matches(second, pc)
     }
 
     fn span_matches(&mut self, code: &Code, pc: u64) -> Result<bool, Exception> {
-        let Some(second) = code.second_page else { return Ok(true) };
+        self.second_matches(code.second_page, pc)
+    }
+
+    /// Whether the page after the pc's is the one that a block over two pages goes on in.
+    fn second_matches(&mut self, second: Option<u64>, pc: u64) -> Result<bool, Exception> {
+        let Some(second) = second else { return Ok(true) };
         let next = (pc & PAGE_MASK).wrapping_add(PAGE_SIZE);
         Ok(self.cpu.fetch_address(next)? & PAGE_MASK == second)
     }
