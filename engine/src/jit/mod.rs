@@ -11,6 +11,7 @@ pub mod record;
 pub mod region;
 mod seed;
 pub mod single;
+pub mod targets;
 pub mod tier2;
 pub mod translations;
 pub mod wanted;

@@ -33,6 +33,11 @@ impl RegionBlock {
         self.bounds.partition_point(|b| b.op as usize <= index).saturating_sub(1)
     }
 
+    /// Its length in guest memory.
+    pub fn bytes(&self) -> u32 {
+        self.bounds.last().map_or(0, |b| u32::from(b.offset) + u32::from(b.len))
+    }
+
     /// Where guest instruction `n` lies relative to the region's entry, and its length.
     pub fn insn(&self, n: usize) -> (i64, u8) {
         self.bounds.get(n).map_or((self.offset.into(), 0), |b| (self.offset as i64 + b.offset as i64, b.len))
@@ -99,6 +104,8 @@ pub struct BlockProfile {
     pub counted: u64,
     /// The block key after the block is the one it was lifted for. Where it is not, the region ends.
     pub keeps_key: bool,
+    /// Where an indirect jump at its end is thought to lead, relative to its start.
+    pub targets: Vec<i64>,
 }
 
 /// How far regions grow.
@@ -209,6 +216,8 @@ fn successors(profile: &BlockProfile) -> Vec<(f64, i64)> {
             let taken = (profile.taken as f64 + 0.5) / (profile.counted.max(profile.taken) as f64 + 1.0);
             vec![(taken, op.imm), (1.0 - taken, op.aux.into())]
         }
+        // Each may be the one that is taken most.
+        Opcode::JumpReg => profile.targets.iter().map(|&to| (0.5, to)).collect(),
         _ => Vec::new(),
     }
 }
@@ -225,7 +234,7 @@ mod tests {
         let bounds = vec![Boundary { op: 0, offset: 0, len: 4, raw: 0 }];
         let block = Block { ops: vec![op], bounds, bytes: 4 };
         let code = Arc::new(Code::new(block, 0x8000_0000 + u64::from(at), None, 0));
-        (at, BlockProfile { code, runs, taken, counted: runs, keeps_key: true })
+        (at, BlockProfile { code, runs, taken, counted: runs, keeps_key: true, targets: Vec::new() })
     }
 
     fn branch(taken: i64) -> Op {

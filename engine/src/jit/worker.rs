@@ -6,6 +6,7 @@
 use super::queue::Job;
 use super::region::{BlockProfile, GuestRules, Limits, form_round};
 use super::seed;
+use super::targets;
 use super::tier2::Tier2;
 use super::translations::{Tier, Translations};
 use crate::cache::code::{Code, CodeMap};
@@ -51,9 +52,14 @@ impl Worker {
         let head = &head_of(translations, job, &may);
         let (page, key) = (head.pa & PAGE_MASK, head.key);
         let (code, rules) = (&self.code, self.rules);
+        let block_at = |offset: u16| code.find(page | offset as u64, key).filter(|c| may(c));
         let mut find = |offset: u16| {
-            let code = code.find(page | offset as u64, key).filter(|c| may(c))?;
-            Some(profile(translations, code, &rules))
+            let code = block_at(offset)?;
+            let mut profile = profile(translations, code, &rules);
+            if targets::jumps_by_table(&profile.code.ops) {
+                profile.targets = targets::guess(offset, &mut |to| block_at(to));
+            }
+            Some(profile)
         };
         let begin = Instant::now();
         // Branches inside of a loop are often not counted, so each way is as likely: go four deep.
@@ -105,7 +111,7 @@ fn profile(translations: &Translations, code: Arc<Code>, rules: &GuestRules) -> 
     let calls = code.ops.iter().filter(|op| op.code == Opcode::Call);
     let keeps_key = !calls.map(|op| CallSite(op.aux).id()).any(changes);
     let (taken, counted) = if runs == 0 { by_links(translations, &code) } else { (taken, runs) };
-    BlockProfile { code, runs, taken, counted, keeps_key }
+    BlockProfile { code, runs, taken, counted, keeps_key, targets: Vec::new() }
 }
 
 /// Of how many runs a branch was taken, for a block that does not count: an exit that was never linked was never taken.

@@ -12,8 +12,11 @@ use crate::ir::{Op, Opcode};
 use crate::jit::abi::Exit;
 use crate::jit::record::{HEAT, TAKEN, link_offset};
 use cranelift_codegen::ir::condcodes::{CondCode, IntCC};
-use cranelift_codegen::ir::{self, InstBuilder, TrapCode, Value, types};
+use cranelift_codegen::ir::{self, BlockCall, InstBuilder, JumpTableData, TrapCode, Value, types};
 use std::mem::offset_of;
+
+/// An indirect jump is compared with its targets one by one if there are no more than this.
+const COMPARED: usize = 4;
 
 /// Behind calls that do not come back.
 pub const NEVER: TrapCode = TrapCode::unwrap_user(1);
@@ -165,25 +168,67 @@ impl Lower<'_> {
         self.b.ins().return_call_indirect(self.names.translation, entry, &[pc, budget]);
     }
 
-    /// An indirect jump: to a return site in the region, or through the jump cache.
+    /// An indirect jump: to a return site in the region, to a target of a jump by a table, or through the jump cache.
     fn indirect(&mut self, op: &Op, target: Value) {
-        let returns: Vec<usize> = self.flow.returns_of(op).to_vec();
-        for to in returns {
-            let here = self.address(self.region.blocks[to].offset.into());
-            let same = self.b.ins().icmp(IntCC::Equal, target, here);
-            let (block, fill) = self.way(Target::Block(to));
-            let other = self.b.create_block();
-            self.b.ins().brif(same, block, &[], other, &[]);
-            if fill {
-                self.go_on_in(block);
-                self.leave_by(Target::Block(to));
-            } else {
-                self.edge_made(to);
+        let blocks = self.flow.indirect(self.region, self.at.block, op);
+        if blocks.len() <= COMPARED {
+            for to in blocks {
+                self.compared_with(to, target);
             }
-            self.go_on_in(other);
+        } else {
+            self.by_table(&blocks, target);
         }
         self.flush(self.dirty);
         self.probe(target);
+    }
+
+    fn compared_with(&mut self, to: usize, target: Value) {
+        let here = self.address(self.region.blocks[to].offset.into());
+        let same = self.b.ins().icmp(IntCC::Equal, target, here);
+        let way = self.way(Target::Block(to));
+        let other = self.b.create_block();
+        self.b.ins().brif(same, way.0, &[], other, &[]);
+        self.go_by(way, to);
+        self.go_on_in(other);
+    }
+
+    /// Fills a way to a block of the region where need be.
+    fn go_by(&mut self, (block, fill): (ir::Block, bool), to: usize) {
+        if fill {
+            self.go_on_in(block);
+            self.leave_by(Target::Block(to));
+        } else {
+            self.edge_made(to);
+        }
+    }
+
+    /// A jump to one of many blocks, which come by offset; goes on where it is none of them.
+    fn by_table(&mut self, blocks: &[usize], target: Value) {
+        let offset = |i: usize| i64::from(self.region.blocks[i].offset);
+        let (first, last) = (offset(blocks[0]), offset(blocks[blocks.len() - 1]));
+        let offsets: Vec<i64> = blocks.iter().map(|&i| offset(i)).collect();
+        let start = self.address(first);
+        let distance = self.b.ins().isub(target, start);
+        let inside = self.b.ins().icmp_imm_u(IntCC::UnsignedLessThanOrEqual, distance, last - first);
+        let (on, other) = (self.b.create_block(), self.b.create_block());
+        self.b.ins().brif(inside, on, &[], other, &[]);
+        self.go_on_in(on);
+        // Addresses of instructions are even.
+        let index = self.b.ins().ushr_imm_s(distance, 1);
+        let index = self.b.ins().ireduce(types::I32, index);
+        let ways: Vec<_> = blocks.iter().map(|&to| self.way(Target::Block(to))).collect();
+        let lists = &mut self.b.func.dfg.value_lists;
+        let elsewhere = BlockCall::new(other, [], lists);
+        let mut table = vec![elsewhere; ((last - first) / 2 + 1) as usize];
+        for (way, offset) in ways.iter().zip(&offsets) {
+            table[((offset - first) / 2) as usize] = BlockCall::new(way.0, [], lists);
+        }
+        let table = self.b.create_jump_table(JumpTableData::new(elsewhere, &table));
+        self.b.ins().br_table(index, table);
+        for (way, &to) in ways.into_iter().zip(blocks) {
+            self.go_by(way, to);
+        }
+        self.go_on_in(other);
     }
 
     /// Leaves through the jump cache. The state is up to date.

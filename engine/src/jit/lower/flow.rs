@@ -9,7 +9,11 @@
 use crate::ir::op::Shape;
 use crate::ir::{JumpHint, Op, Opcode, SINK};
 use crate::jit::region::{Region, RegionBlock};
+use crate::jit::targets;
 use rustc_hash::FxHashMap;
+
+/// Targets of a jump by a table lie at most this far from it.
+const REACH: i64 = 2048;
 
 /// Where an exit of a block leads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,6 +40,8 @@ pub struct Flow {
     pub back_edges: Vec<(usize, usize)>,
     /// Blocks behind calls inside the region, where indirect returns may lead.
     pub returns: Vec<usize>,
+    /// Blocks to which no block of the region leads but by an indirect jump.
+    pub unnamed: Vec<usize>,
     by_offset: FxHashMap<i64, usize>,
 }
 
@@ -55,9 +61,11 @@ impl Flow {
             edges_in: vec![0; n],
             back_edges: Vec::new(),
             returns: Vec::new(),
+            unnamed: Vec::new(),
             by_offset,
         };
         flow.find_returns(region);
+        flow.find_unnamed(region);
         flow.walk(region);
         flow.count(region);
         flow
@@ -86,12 +94,32 @@ impl Flow {
         }
     }
 
-    /// The blocks that an indirect jump is compared with.
-    pub fn returns_of(&self, op: &Op) -> &[usize] {
+    fn find_unnamed(&mut self, region: &Region) {
+        let mut named = vec![false; region.blocks.len()];
+        for block in &region.blocks {
+            for to in targets::direct(&block.ops, block.bytes()) {
+                if let Some(&i) = self.by_offset.get(&(to + block.offset as i64)) {
+                    named[i] = true;
+                }
+            }
+        }
+        self.unnamed = (0..named.len()).filter(|&i| !named[i]).collect();
+        self.unnamed.sort_by_key(|&i| region.blocks[i].offset);
+    }
+
+    /// The blocks that an indirect jump at the end of `block` is compared with, by offset where there may be many.
+    pub fn indirect(&self, region: &Region, block: usize, op: &Op) -> Vec<usize> {
         // More comparisons than this cost more than the look-up.
         const MOST: usize = 4;
+        if targets::is_plain_jump(op) {
+            // The entry alone is where the region was called, rather than a target.
+            let some = self.unnamed.iter().any(|&i| i != 0);
+            let here = region.blocks[block].offset;
+            let near = |i: &usize| (region.blocks[*i].offset as i64 - here as i64).abs() <= REACH;
+            return if some { self.unnamed.iter().copied().filter(near).collect() } else { Vec::new() };
+        }
         let returns = matches!(JumpHint::from_bits(op.c), Some(JumpHint::Return | JumpHint::ReturnCall));
-        if returns && self.returns.len() <= MOST { &self.returns } else { &[] }
+        if returns && self.returns.len() <= MOST { self.returns.clone() } else { Vec::new() }
     }
 
     /// Successors of `block` inside the region, one for each edge.
@@ -103,7 +131,7 @@ impl Flow {
         };
         match op.code {
             Opcode::Jump | Opcode::Exit => direct(op.imm).into_iter().collect(),
-            Opcode::JumpReg => self.returns_of(op).to_vec(),
+            Opcode::JumpReg => self.indirect(region, block, op),
             code if code.shape() == Shape::Branch => {
                 direct(op.imm).into_iter().chain(direct(op.aux.into())).collect()
             }

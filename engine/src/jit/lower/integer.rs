@@ -92,7 +92,7 @@ impl Lower<'_> {
         }
         let c = self.second(op);
         let code = plain(op.code);
-        if let Some(value) = self.narrow_op(code, b, c) {
+        if let Some(value) = self.narrow_op(code, b, c).or_else(|| self.extension(code, b, c)) {
             return value;
         }
         if !matches!(code, And | Or | Xor | AndNot | OrNot | XorNot) {

@@ -42,8 +42,13 @@ pub struct Reached {
 }
 
 impl Lower<'_> {
+    /// `base + by`. A pointer that has been moved on just before is found where it was.
     pub fn offset(&mut self, base: Value, by: i64) -> Value {
-        if by == 0 { base } else { self.b.ins().iadd_imm_s(base, by) }
+        match self.moved(base) {
+            _ if by == 0 => base,
+            Some((before, moved)) if moved.wrapping_add(by) == 0 => before,
+            _ => self.b.ins().iadd_imm_s(base, by),
+        }
     }
 
     /// Whether a misaligned access must not be done here.

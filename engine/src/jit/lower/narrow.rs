@@ -258,6 +258,32 @@ impl Lower<'_> {
         }
     }
 
+    /// What a value is the sum of, if that is another one and a number.
+    pub fn moved(&self, value: Value) -> Option<(Value, i64)> {
+        match self.made_by(value)? {
+            InstructionData::Binary { opcode: ir::Opcode::Iadd, args: [x, by] } => {
+                Some((x, self.constant_of(by)?))
+            }
+            _ => None,
+        }
+    }
+
+    /// `x << 32 >> by`: how compilers for guests without an instruction for it extend words, often with other code between.
+    pub fn extension(&mut self, code: Opcode, b: Value, c: Value) -> Option<Value> {
+        let by = self.constant_of(c)?;
+        let (opcode, x, 32) = self.shift_of(b)? else { return None };
+        if opcode != ir::Opcode::Ishl || !(1..=32).contains(&by) {
+            return None;
+        }
+        let low = self.low(x);
+        let wide = match code {
+            Opcode::Srl => self.unsigned(low),
+            Opcode::Sra => self.signed(low),
+            _ => return None,
+        };
+        Some(if by == 32 { wide } else { self.b.ins().ishl_imm_s(wide, 32 - by) })
+    }
+
     /// `x << n` and `x >> (width - n)` together: a rotation, whether they are added, combined by "or" or by "exclusive or".
     pub fn rotation(&mut self, b: Value, c: Value) -> Option<Value> {
         use ir::Opcode::{Ishl, Ushr};

@@ -18,6 +18,7 @@ use crate::interp::{self, Leave};
 use crate::ir::opt::{Optimiser, Rules};
 use crate::jit::abi::Exit;
 use crate::jit::region::{BlockProfile, GuestRules, Limits, form};
+use crate::jit::targets;
 use crate::jit::tier2::Tier2;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -104,7 +105,13 @@ impl Runner {
         let mut find = |at: u16| {
             let seen = blocks.get(&(CODE + at as u64))?;
             let (runs, taken) = (seen.runs, seen.taken);
-            Some(BlockProfile { code: seen.code.clone(), runs, taken, counted: runs, keeps_key: true })
+            let mut targets = Vec::new();
+            if targets::jumps_by_table(&seen.code.ops) {
+                let mut code_at = |to: u16| Some(blocks.get(&(CODE + u64::from(to)))?.code.clone());
+                targets = targets::guess(at, &mut code_at);
+            }
+            let code = seen.code.clone();
+            Some(BlockProfile { code, runs, taken, counted: runs, keeps_key: true, targets })
         };
         let region = form((pc - CODE) as u16, &mut find, &limits).expect("region");
         let emitted = tier2.compile(&region).expect("compiled");

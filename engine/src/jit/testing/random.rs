@@ -315,9 +315,15 @@ impl Maker<'_> {
             (Opcode::SllIW, Opcode::SraIW, 32),
         ]);
         let (word, other) = (self.source(), self.source());
-        let by = self.r.below(width) as i64;
+        let by = if self.r.one_in(4) { width as i64 / 2 } else { self.r.below(width) as i64 };
         let rest = if self.r.one_in(6) { by } else { width as i64 - by };
         self.push(Op::rri(left, TEMP + 4, word, by));
+        if self.r.one_in(4) {
+            // An extension.
+            let (a, right) = (self.dest(), self.r.pick(&[Opcode::SrlI, Opcode::SraI]));
+            let by = if self.r.one_in(2) { 32 } else { self.r.below(64) as i64 };
+            return self.push(Op::rri(right, a, TEMP + 4, by));
+        }
         let word = if self.r.one_in(6) { other } else { word };
         self.push(Op::rri(right, TEMP + 5, word, rest & (width as i64 - 1)));
         let with = self.r.pick(&[Opcode::Or, Opcode::Xor, Opcode::Add, Opcode::AddW, Opcode::And]);
