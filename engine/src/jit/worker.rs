@@ -14,7 +14,6 @@ use crate::ir::Opcode;
 use crate::ir::op::{CallSite, Shape};
 use crate::mem::{PAGE_MASK, PAGE_SIZE};
 use crate::tier::events::What;
-use crate::tier::pins::Level;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -47,8 +46,7 @@ impl Worker {
             // Pinned, or another mode, since it asked.
             return job.code.ask_again();
         }
-        let pinned = |c: &Code| wanted.pins.level(c.pa) == Some(Level::Tier2);
-        let may = |c: &Code| pinned(c) || wanted.in_regions(c);
+        let may = |c: &Code| wanted.in_regions(c);
         let head = &head_of(translations, job, &may);
         let (page, key) = (head.pa & PAGE_MASK, head.key);
         let (code, rules) = (&self.code, self.rules);

@@ -267,11 +267,15 @@ impl Lower<'_> {
 
     /// Leaves at `pc`, to be looked up or interpreted.
     pub fn leave(&mut self, kind: u64, pc: Value, budget: Value) {
-        if self.form != Form::Region {
-            let word = self.b.ins().iconst(types::I64, kind as i64);
-            return self.leave_with(word, pc, budget);
-        }
-        let thunk = if kind == Exit::POLL { disp!(thunks.leave_poll) } else { disp!(thunks.leave_lookup) };
+        let thunk = match (kind == Exit::POLL, self.form == Form::Region) {
+            (true, true) => disp!(thunks.leave_poll),
+            (true, false) => {
+                let word = self.b.ins().iconst(types::I64, kind as i64);
+                return self.leave_with(word, pc, budget);
+            }
+            (false, true) => disp!(thunks.leave_lookup),
+            (false, false) => disp!(thunks.lookup),
+        };
         let thunk = self.state_load(types::I64, thunk);
         self.b.ins().return_call_indirect(self.names.translation, thunk, &[pc, budget]);
     }
