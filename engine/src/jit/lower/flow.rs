@@ -15,6 +15,9 @@ use rustc_hash::FxHashMap;
 /// Targets of a jump by a table lie at most this far from it.
 const REACH: i64 = 2048;
 
+/// A region with more indirect jumps than this does not find their targets, lest their tables fill the code memory.
+const MOST_TABLES: usize = 8;
+
 /// Where an exit of a block leads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Target {
@@ -105,6 +108,10 @@ impl Flow {
         }
         self.unnamed = (0..named.len()).filter(|&i| !named[i]).collect();
         self.unnamed.sort_by_key(|&i| region.blocks[i].offset);
+        let jumps = region.blocks.iter().filter(|b| last(b).is_some_and(targets::is_plain_jump)).count();
+        if jumps > MOST_TABLES {
+            self.unnamed.clear();
+        }
     }
 
     /// The blocks that an indirect jump at the end of `block` is compared with, by offset where there may be many.

@@ -61,6 +61,13 @@ impl Subject {
         })
     }
 
+    /// Whether a helper that ends its block may go on at the entry: it looks in what the hart knows, which here is nothing, rather than
+    /// in the jump cache of compiled code.
+    pub fn calls_before_entry(&self) -> bool {
+        let call = |ops: &[Op]| ops.last().is_some_and(|op| op.code == Opcode::CallEnd);
+        self.region.blocks.iter().any(|b| i64::from(b.offset) + i64::from(b.bytes()) == 0 && call(&b.ops))
+    }
+
     /// Guest address of the entry.
     pub fn entry(&self) -> u64 {
         CODE + self.region.page_offset as u64
