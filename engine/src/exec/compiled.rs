@@ -52,7 +52,7 @@ pub(super) struct Compiled {
     code_bytes: u64,
     tuning: Tuning,
     /// What is wanted, and its version.
-    wanted: Arc<Wanted>,
+    pub(super) wanted: Arc<Wanted>,
     wants: u64,
     /// Something is pinned.
     pinned: bool,

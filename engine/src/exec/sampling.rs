@@ -1,6 +1,5 @@
 //! Samples of where a hart is, taken where slices end: see [`crate::tier::samples`].
 
-use super::harts::SLICE;
 use super::mode::Mode;
 use super::vcpu::Vcpu;
 use crate::guest::Guest;
@@ -54,8 +53,10 @@ impl<G: Guest> Vcpu<G> {
     #[cold]
     fn take_sample(&mut self, index: u32) {
         let code = self.locals.get(index).code.clone();
-        // Blocks that count their runs ask for themselves.
-        if code.record() == 0 || code.second_page.is_some() || code.closes_loop() {
+        // Blocks that count their runs ask for themselves; pinned ones may not.
+        let wanted = &self.compiled.wanted;
+        let asks = wanted.counts(&code) || !wanted.in_regions(&code);
+        if code.record() == 0 || code.second_page.is_some() || asks {
             return;
         }
         let (page, offset) = (code.pa & PAGE_MASK, (code.pa % PAGE_SIZE) as u16);
@@ -64,11 +65,11 @@ impl<G: Guest> Vcpu<G> {
         if heat < LEAST {
             return;
         }
-        let insns = samples.insns(page, code.key);
+        let (insns, length) = samples.lengths(page, code.key);
         let queue = self.compiled.queue.clone();
         let found = Found {
             insns,
-            retired: heat * f64::from(EVERY) * SLICE as f64,
+            runs: heat * f64::from(EVERY) * self.cpu.slice as f64 / length.max(1.0),
             queued: queue.len(),
             cost: self.compiled.tier2_cost(self.code.translations()),
         };
@@ -78,7 +79,7 @@ impl<G: Guest> Vcpu<G> {
         else {
             return;
         };
-        let runs = found.retired / f64::from(seed.insns.max(1));
+        let runs = found.runs;
         if queue.push_found(&seed, runs as u64, spots.iter().map(|s| s.offset).collect()) {
             let asked = What::Asked { heat: runs, saving_ns };
             self.code.translations().events.push(seed.pa, asked, found.queued, 0);

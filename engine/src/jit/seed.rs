@@ -3,9 +3,9 @@
 //! The problem: a sample names a block in the midst of hot code, and a region is entered at its head only. A head too late
 //! leaves the code before it in tier 1, and that behind it is entered seldom if the head lies before a loop that never ends. So:
 //! the head of a block in a loop is where the loop is entered; of others it is the first block from which straight control
-//! flow leads to it. What flows where is read from the links that tier 1's code has made, which are the edges that were taken.
+//! flow leads to it, or where the region ends that comes before. What flows where is read from the links that tier 1's code has made, which are the edges that were taken.
 
-use super::translations::Translations;
+use super::translations::{Tier, Translations};
 use crate::cache::code::Code;
 use rustc_hash::FxHashSet;
 use std::sync::Arc;
@@ -19,11 +19,17 @@ const STEPS: usize = 48;
 pub trait Edges {
     /// Blocks that lead to `code`.
     fn before(&self, code: &Arc<Code>) -> Vec<Arc<Code>>;
+    /// Whether a region is left to `code`.
+    fn is_behind_region(&self, code: &Arc<Code>) -> bool;
 }
 
 impl Edges for Translations {
     fn before(&self, code: &Arc<Code>) -> Vec<Arc<Code>> {
-        self.linked_from(code)
+        self.linked_from(code, Tier::One)
+    }
+
+    fn is_behind_region(&self, code: &Arc<Code>) -> bool {
+        !self.linked_from(code, Tier::Two).is_empty()
     }
 }
 
@@ -34,6 +40,10 @@ pub fn head_of(edges: &dyn Edges, code: &Arc<Code>) -> Arc<Code> {
         if let Some(entry) = loop_entry(edges, &at) {
             // Behind another loop is where straight code begins.
             return if Arc::ptr_eq(&at, code) { entry } else { at };
+        }
+        if edges.is_behind_region(&at) {
+            // That is where control comes from by now.
+            break;
         }
         let ahead = edges.before(&at).into_iter().filter(|c| c.pa < at.pa && is_near(c, &at));
         match ahead.min_by_key(|c| c.pa) {
@@ -85,20 +95,29 @@ mod tests {
     use super::*;
     use crate::ir::Block;
 
-    struct Graph(Vec<Arc<Code>>, Vec<(usize, usize)>);
+    /// Blocks, edges, and the block that a region is left to.
+    struct Graph(Vec<Arc<Code>>, Vec<(usize, usize)>, usize);
 
     impl Edges for Graph {
         fn before(&self, code: &Arc<Code>) -> Vec<Arc<Code>> {
             let to = self.0.iter().position(|c| Arc::ptr_eq(c, code));
             self.1.iter().filter(|e| Some(e.1) == to).map(|e| self.0[e.0].clone()).collect()
         }
+
+        fn is_behind_region(&self, code: &Arc<Code>) -> bool {
+            self.0.get(self.2).is_some_and(|c| Arc::ptr_eq(c, code))
+        }
     }
 
     /// The head for block `of` among six at ascending addresses.
     fn head(edges: &[(usize, usize)], of: usize) -> usize {
+        head_behind(edges, of, usize::MAX)
+    }
+
+    fn head_behind(edges: &[(usize, usize)], of: usize, behind: usize) -> usize {
         let block = |n: u64| Block { ops: vec![], bounds: vec![], bytes: n as u32 };
         let blocks = (0..6).map(|n| Arc::new(Code::new(block(n), 0x8000_0000 + n * 16, None, 0))).collect();
-        let graph = Graph(blocks, edges.to_vec());
+        let graph = Graph(blocks, edges.to_vec(), behind);
         let head = head_of(&graph, &graph.0[of]);
         graph.0.iter().position(|c| Arc::ptr_eq(c, &head)).expect("one of them")
     }
@@ -108,6 +127,8 @@ mod tests {
         let diamond = [(0, 1), (0, 2), (1, 3), (2, 3), (3, 4)];
         assert_eq!([head(&diamond, 4), head(&diamond, 3), head(&diamond, 0)], [0, 0, 0]);
         assert_eq!(head(&[(1, 2), (4, 5)], 5), 4);
+        // A region covers the beginning.
+        assert_eq!(head_behind(&diamond, 4, 3), 3);
     }
 
     #[test]

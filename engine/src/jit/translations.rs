@@ -297,14 +297,14 @@ impl Translations {
         ids.iter().filter_map(|id| inner.units.get(id)).map(|u| u.tier).collect()
     }
 
-    /// Blocks from which translations that begin with them are linked to `code`.
-    pub fn linked_from(&self, code: &Arc<Code>) -> Vec<Arc<Code>> {
+    /// The blocks with which translations of `tier` begin that are linked to `code`.
+    pub fn linked_from(&self, code: &Arc<Code>, tier: Tier) -> Vec<Arc<Code>> {
         let inner = self.inner.lock();
         let ids = inner.by_code.get(&key(code)).map_or(&[][..], Vec::as_slice);
         let units = ids.iter().filter_map(|id| inner.units.get(id));
         let own = units.filter(|u| u.parts.first().is_some_and(|c| Arc::ptr_eq(c, code)));
         let from = own.flat_map(|u| &u.incoming).filter_map(|(id, _)| inner.units.get(id));
-        from.filter_map(|u| u.parts.first()).cloned().collect()
+        from.filter(|u| u.tier == tier).filter_map(|u| u.parts.first()).cloned().collect()
     }
 
     /// Which exits of a block's tier 1 code are linked, which is: were taken.

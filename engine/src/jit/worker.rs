@@ -78,10 +78,10 @@ impl Worker {
                 if translations.install(Tier::Two, parts, &emitted, None) {
                     translations.events.push(head.pa, What::Tier2 { insns: region.insns() }, waiting, ns);
                 } else {
-                    head.ask_again();
+                    job.code.ask_again();
                 }
             }
-            (Ok(_), _) => head.ask_again(),
+            (Ok(_), _) => job.code.ask_again(),
             (Err(e), _) => {
                 tracing::debug!("the region at {:#x} stays in tier 1: {e}", head.pa);
                 counts.failed[1].fetch_add(1, Ordering::Relaxed);

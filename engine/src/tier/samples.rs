@@ -54,9 +54,13 @@ impl Samples {
         found.last
     }
 
-    /// Guest instructions of the blocks that were sampled in a page.
-    pub fn insns(&self, page: u64, key: u32) -> u32 {
-        self.pages.get(&(page, key)).map_or(0, |p| p.spots.iter().map(|s| s.insns).sum())
+    /// Of the blocks that were sampled in a page: guest instructions of all together, and how many there are in the mean of their
+    /// runs. A slice ends somewhere in a block, so a block is hit as often as it runs, times its length.
+    pub fn lengths(&self, page: u64, key: u32) -> (u32, f64) {
+        let spots = self.pages.get(&(page, key)).map_or(&[][..], |p| &p.spots);
+        let samples: f64 = spots.iter().map(|s| f64::from(s.times)).sum();
+        let runs: f64 = spots.iter().map(|s| f64::from(s.times) / f64::from(s.insns.max(1))).sum();
+        (spots.iter().map(|s| s.insns).sum(), if runs > 0.0 { samples / runs } else { 0.0 })
     }
 
     /// Takes what is known of a page, the hottest spot first.
@@ -85,7 +89,10 @@ mod tests {
         samples.add(0x1000, 0, 0x20, 7, now);
         samples.add(0x1000, 1, 0x20, 7, now);
         assert_eq!(samples.add(0x1000, 0, 0x20, 7, now), 3.0);
-        assert_eq!((samples.insns(0x1000, 0), samples.insns(0x2000, 0)), (12, 0));
+        assert_eq!(samples.lengths(0x2000, 0), (0, 0.0));
+        // A fifth of a run of the first, two sevenths of one of the second.
+        let (all, mean) = samples.lengths(0x1000, 0);
+        assert!(all == 12 && (mean - 3.0 / (1.0 / 5.0 + 2.0 / 7.0)).abs() < 1e-9, "{all} {mean}");
         let spots = samples.take(0x1000, 0);
         assert_eq!(spots.iter().map(|s| (s.offset, s.times)).collect::<Vec<_>>(), [(0x20, 2), (0x10, 1)]);
         assert!(samples.take(0x1000, 0).is_empty() && !samples.take(0x1000, 1).is_empty());
