@@ -122,6 +122,10 @@ impl Policy for Adaptive {
     }
 
     fn decide_found(&self, found: &Found) -> Verdict {
+        // No sooner than a block that counts its runs: who raises that threshold means all code.
+        if found.runs < f64::from(self.tier2_runs) {
+            return Verdict::Wait { runs: 0 };
+        }
         // What lies between the blocks that were hit is compiled too.
         let region = (1.5 * f64::from(found.insns)).clamp(REGION, LARGEST);
         let cost = region * found.cost.per_insn(TIER2_NS) * (1.0 + found.queued as f64 / 32.0);
@@ -193,6 +197,14 @@ mod tests {
         };
         let easy = least(0, 10_000_000);
         assert!(easy.is_some() && easy < least(200, 10_000_000) && easy < least(0, 40_000_000));
+    }
+
+    #[test]
+    fn the_threshold_is_for_sampled_code_too() {
+        let found = Found { insns: 40, runs: 1e9 - 1.0, queued: 0, cost: Cost::default() };
+        assert!(matches!(POLICY.decide_found(&found), Verdict::Promote { .. }));
+        let never = Adaptive { tier2_runs: 1_000_000_000, ..POLICY };
+        assert_eq!(never.decide_found(&found), Verdict::Wait { runs: 0 });
     }
 
     #[test]
