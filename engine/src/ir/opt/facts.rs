@@ -4,6 +4,7 @@
 //! cost. So facts carry a time stamp that only ever grows: a fact counts if it is younger than the block, and a copy if
 //! it is not older than the last write of what it copies.
 
+use super::rotate::shift_of;
 use super::{Rules, call_effects, touches_state};
 use crate::ir::op::{CallSite, Op, Opcode, Reg, SINK};
 
@@ -19,6 +20,20 @@ pub enum Fact {
     Pc(i64),
     /// It equals another word.
     Copy(Reg),
+    /// It is another word, or what was in this one before, shifted. When that word had been written last comes third, see
+    /// [`Facts::time_of`].
+    Shifted(Shift, Reg, u32),
+}
+
+/// A shift by a known count.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Shift {
+    /// To the left; else to the right, zeroes coming in.
+    pub left: bool,
+    /// Of the low 32 bits, the result sign-extended.
+    pub word: bool,
+    /// By so many bits, less than the width.
+    pub count: u8,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -84,6 +99,12 @@ impl Facts {
         }
     }
 
+    /// When `reg` was written last: it holds the same as long as this is the same.
+    #[inline(always)]
+    pub fn time_of(&self, reg: Reg) -> u32 {
+        self.entries[usize::from(reg)].time
+    }
+
     fn set(&mut self, reg: Reg, fact: Fact) {
         self.entries[usize::from(reg)] = Entry { time: self.now, fact };
     }
@@ -104,12 +125,17 @@ impl Facts {
             Opcode::Mov => {
                 self.set(a, Fact::Copy(op.b));
                 // Later readers shall take the guest register, so that the temporary dies at the move.
-                if a < rules.temps && op.b >= rules.temps && self.of(op.b) == Fact::Unknown {
-                    self.set(a, Fact::Unknown);
+                let fact = self.of(op.b);
+                let says_nothing = matches!(fact, Fact::Unknown | Fact::Shifted(..));
+                if a < rules.temps && op.b >= rules.temps && says_nothing {
+                    self.set(a, fact);
                     self.set(op.b, Fact::Copy(a));
                 }
             }
-            _ => self.set(a, Fact::Unknown),
+            _ => match shift_of(op) {
+                Some(shift) => self.set(a, Fact::Shifted(shift, op.b, self.time_of(op.b))),
+                None => self.set(a, Fact::Unknown),
+            },
         }
     }
 

@@ -22,6 +22,7 @@ mod dce;
 mod facts;
 mod fold;
 mod pair;
+mod rotate;
 mod strength;
 
 #[cfg(test)]
@@ -56,7 +57,7 @@ impl Passes {
     pub const FOLD: Passes = Passes(2);
     /// Multiplications and divisions become shifts.
     pub const STRENGTH: Passes = Passes(4);
-    /// Two ops become one where the second overwrites the first's result.
+    /// Two ops become one where the second overwrites the first's result, and three where they rotate.
     pub const PAIR: Passes = Passes(8);
     /// Dead ops go.
     pub const DEAD: Passes = Passes(16);
@@ -112,10 +113,11 @@ impl Optimiser {
             if passes.has(Passes::STRENGTH) {
                 strength::rewrite(op, facts);
             }
-            if passes.has(Passes::PAIR)
-                && let Some(previous) = before.last_mut()
-            {
-                pair::rewrite(previous, op);
+            if passes.has(Passes::PAIR) {
+                rotate::rewrite(before.last_mut(), op, facts);
+                if let Some(previous) = before.last_mut() {
+                    pair::rewrite(previous, op);
+                }
             }
             facts.step(op, rules);
         }

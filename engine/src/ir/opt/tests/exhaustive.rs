@@ -151,6 +151,54 @@ fn every_pair_in_every_way_to_share_words() {
     assert!(merged > 1000, "{merged} pairs merged");
 }
 
+/// All shifts of all joins, in all ways to share words: rotations, and what only looks like one.
+#[test]
+fn every_join_of_two_shifts() {
+    use Opcode::*;
+    let values = [0, 1, 0x8000_0000, 0x1234_5678_9abc_def0, 0xffff_ffff_0000_0001, u64::MAX];
+    let counts = [0, 1, 7, 25, 31, 32, 33, 39, 57, 63];
+    let mut shifts = Vec::new();
+    for code in [SllI, SrlI, SllIW, SrlIW] {
+        for (a, b) in [(10, 11), (11, 11), (12, 11), (64, 11), (12, 12)] {
+            shifts.extend(counts.map(|imm| Op::rri(code, a, b, imm)));
+        }
+    }
+    let mut optimiser = Optimiser::new();
+    let mut rotated = 0;
+    for &one in &shifts {
+        for &two in &shifts {
+            for code in [Or, Xor, Add] {
+                let joined = Op::rrr(code, if one.imm & 2 == 0 { 10 } else { two.a }, one.a, two.a);
+                let after = compare(&mut optimiser, &[one, two, joined], &values);
+                rotated += usize::from(after.ops.iter().any(|op| matches!(op.code, RorI | RorIW)));
+            }
+        }
+    }
+    assert!(rotated > 200, "{rotated} rotations");
+}
+
+#[test]
+fn rotations_need_the_word_that_was_shifted() {
+    use Opcode::*;
+    let mut optimiser = Optimiser::new();
+    let codes = |ops: &[Op]| {
+        let after = compare(&mut optimiser, ops, &[0, 0x1234_5678_9abc_def0, u64::MAX]);
+        after.ops.iter().map(|op| op.code).collect::<Vec<_>>()
+    };
+    let (left, right) = (Op::rri(SllIW, 64, 11, 25), Op::rri(SrlIW, 65, 11, 7));
+    let join = Op::rrr(Or, 10, 64, 65);
+    let mut codes = codes;
+    assert_eq!(codes(&[left, right, join]), [RorIW, Exit]);
+    // In place, where it is the last thing before.
+    assert_eq!(codes(&[right, Op { a: 11, ..left }, Op::rrr(Or, 11, 65, 11)]), [RorIW, Exit]);
+    let other = Op::rri(AddI, 12, 12, 1);
+    assert_eq!(codes(&[right, Op { a: 11, ..left }, other, Op::rrr(Or, 11, 65, 11)]).len(), 5);
+    // Written between, or in place with the result elsewhere.
+    assert_eq!(codes(&[left, Op::rri(AddI, 11, 11, 1), right, join]).len(), 5);
+    assert!(!codes(&[left, right, Op::rri(AddI, 11, 11, 1), join]).contains(&RorIW));
+    assert!(!codes(&[right, Op { a: 11, ..left }, Op::rrr(Or, 10, 65, 11)]).contains(&RorIW));
+}
+
 #[test]
 fn distances_from_the_pc() {
     use Opcode::*;
