@@ -199,7 +199,7 @@ impl Idiom {
         unsafe { std::slice::from_raw_parts(std::ptr::from_ref(self).cast(), IDIOM_BYTES) }
     }
 
-    /// Iterations below which it does not pay to ask: what a call costs, in instructions of the loop (`idiom_speed` measures it).
+    /// Iterations below which it does not pay to ask: what a call costs, in instructions of the loop.
     pub fn least_trips(&self) -> u64 {
         let call: u64 = if self.copies { 320 } else { 240 };
         (call / self.insns.max(1)).max(4)
