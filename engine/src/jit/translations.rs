@@ -66,6 +66,11 @@ impl Unit {
         let current = self.parts.first().is_some_and(|c| c.record() == address(arena, &self.place));
         Made { tier: self.tier, parts: &self.parts, counts: self.counts, current }
     }
+
+    /// Whether `code` is its entry.
+    fn begins_with(&self, code: &Arc<Code>) -> bool {
+        self.parts.first().is_some_and(|c| Arc::ptr_eq(c, code))
+    }
 }
 
 struct Retired {
@@ -85,6 +90,14 @@ struct Inner {
     retired: VecDeque<Retired>,
     /// Nothing is installed that does not fit this.
     wanted: Arc<Wanted>,
+}
+
+impl Inner {
+    /// The translations that a block is part of, oldest first.
+    fn units_of(&self, code: &Arc<Code>) -> impl Iterator<Item = &Unit> {
+        let ids = self.by_code.get(&key(code)).map_or(&[][..], Vec::as_slice);
+        ids.iter().filter_map(|id| self.units.get(id))
+    }
 }
 
 /// What the translations of a machine have done.
@@ -282,8 +295,7 @@ impl Translations {
     pub fn profile(&self, code: &Arc<Code>) -> Option<(u64, u64)> {
         let arena = self.arena()?;
         let inner = self.inner.lock();
-        let ids = inner.by_code.get(&key(code))?;
-        ids.iter().filter_map(|id| inner.units.get(id)).find(|u| u.tier == Tier::One).map(|u| {
+        inner.units_of(code).find(|u| u.tier == Tier::One).map(|u| {
             let record = arena.record(&u.place);
             let runs = u.counter.1.wrapping_sub(record.heat.load(Ordering::Relaxed)).max(0) as u64;
             (u.counter.0 + runs, record.taken.load(Ordering::Relaxed) as u32 as u64)
@@ -292,17 +304,13 @@ impl Translations {
 
     /// The tiers of all translations that a block is part of, oldest first.
     pub fn tiers_of(&self, code: &Arc<Code>) -> Vec<Tier> {
-        let inner = self.inner.lock();
-        let ids = inner.by_code.get(&key(code)).map_or(&[][..], Vec::as_slice);
-        ids.iter().filter_map(|id| inner.units.get(id)).map(|u| u.tier).collect()
+        self.inner.lock().units_of(code).map(|u| u.tier).collect()
     }
 
     /// The blocks with which translations of `tier` begin that are linked to `code`.
     pub fn linked_from(&self, code: &Arc<Code>, tier: Tier) -> Vec<Arc<Code>> {
         let inner = self.inner.lock();
-        let ids = inner.by_code.get(&key(code)).map_or(&[][..], Vec::as_slice);
-        let units = ids.iter().filter_map(|id| inner.units.get(id));
-        let own = units.filter(|u| u.parts.first().is_some_and(|c| Arc::ptr_eq(c, code)));
+        let own = inner.units_of(code).filter(|u| u.begins_with(code));
         let from = own.flat_map(|u| &u.incoming).filter_map(|(id, _)| inner.units.get(id));
         from.filter(|u| u.tier == tier).filter_map(|u| u.parts.first()).cloned().collect()
     }
@@ -310,17 +318,13 @@ impl Translations {
     /// Which exits of a block's tier 1 code are linked, which is: were taken.
     pub fn linked_exits(&self, code: &Arc<Code>) -> Option<[bool; 2]> {
         let inner = self.inner.lock();
-        let ids = inner.by_code.get(&key(code))?;
-        let unit = ids.iter().filter_map(|id| inner.units.get(id)).find(|u| u.tier == Tier::One)?;
+        let unit = inner.units_of(code).find(|u| u.tier == Tier::One)?;
         Some([0, 1].map(|n| unit.targets.get(n).is_some_and(Option::is_some)))
     }
 
     /// Whether a region begins with `code`.
     pub fn is_head(&self, code: &Arc<Code>) -> bool {
-        let inner = self.inner.lock();
-        let ids = inner.by_code.get(&key(code)).map_or(&[][..], Vec::as_slice);
-        let mut units = ids.iter().filter_map(|id| inner.units.get(id));
-        units.any(|u| u.tier == Tier::Two && u.parts.first().is_some_and(|c| Arc::ptr_eq(c, code)))
+        self.inner.lock().units_of(code).any(|u| u.tier == Tier::Two && u.begins_with(code))
     }
 
     /// Sets the heat counter of the record at this address, if a translation still has it.
@@ -511,9 +515,8 @@ fn retire(arena: &Arena, inner: &mut Inner, epoch: u64, id: Id) {
 /// The entry block of a translation that goes runs in the tier below, if that is still there.
 fn fall_back(arena: &Arena, inner: &Inner, gone: &Unit, record: u64) {
     let Some(head) = gone.parts.first().filter(|c| c.record() == record) else { return };
-    let is_lower = |u: &&Unit| u.tier < gone.tier && u.parts.first().is_some_and(|c| Arc::ptr_eq(c, head));
-    let ids = inner.by_code.get(&key(head)).filter(|_| !head.is_dead());
-    let lower = ids.and_then(|ids| ids.iter().filter_map(|i| inner.units.get(i)).find(is_lower));
+    let is_lower = |u: &&Unit| u.tier < gone.tier && u.begins_with(head);
+    let lower = if head.is_dead() { None } else { inner.units_of(head).find(is_lower) };
     if let Some(unit) = lower {
         arena.record(&unit.place).entry.store(arena.entry(&unit.place), Ordering::Release);
     }

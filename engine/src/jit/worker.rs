@@ -9,6 +9,7 @@ use super::seed;
 use super::targets;
 use super::tier2::Tier2;
 use super::translations::{Tier, Translations};
+use super::wanted::Wanted;
 use crate::cache::code::{Code, CodeMap};
 use crate::ir::Opcode;
 use crate::ir::op::{CallSite, Shape};
@@ -46,11 +47,10 @@ impl Worker {
             // Pinned, or another mode, since it asked.
             return job.code.ask_again();
         }
-        let may = |c: &Code| wanted.in_regions(c);
-        let head = &head_of(translations, job, &may);
+        let head = &head_of(translations, job, &wanted);
         let (page, key) = (head.pa & PAGE_MASK, head.key);
         let (code, rules) = (&self.code, self.rules);
-        let block_at = |offset: u16| code.find(page | offset as u64, key).filter(|c| may(c));
+        let block_at = |offset: u16| code.find(page | offset as u64, key).filter(|c| wanted.in_regions(c));
         let mut find = |offset: u16| {
             let code = block_at(offset)?;
             let mut profile = profile(translations, code, &rules);
@@ -92,12 +92,12 @@ impl Worker {
 }
 
 /// The head of the region for a job: the block that asked, or where the code is entered that samples found.
-fn head_of(translations: &Translations, job: &Job, may: &dyn Fn(&Code) -> bool) -> Arc<Code> {
+fn head_of(translations: &Translations, job: &Job, wanted: &Wanted) -> Arc<Code> {
     if job.hot.is_empty() {
         return job.code.clone();
     }
     let head = seed::head_of(translations, &job.code);
-    let taken = head.is_dead() || head.second_page.is_some() || !may(&head);
+    let taken = head.is_dead() || head.second_page.is_some() || !wanted.in_regions(&head);
     // A region from there that does not reach the block stands already, or does reach it: then it is entered elsewhere.
     if taken || translations.is_head(&head) { job.code.clone() } else { head }
 }
