@@ -3,50 +3,26 @@
 //! Figures are of this process on this host at this minute: compare them within one run (`cargo bench -p tests`), and whole
 //! machines with `vitrine bench`.
 
+mod board;
+
+use board::{RAM, board, memory};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use engine::cache::code::{Code, CodeMap};
 use engine::cache::jump::Jumps;
 use engine::cache::local::Locals;
-use engine::exec::cpu::{MachineEvent, Platform, Shared};
-use engine::exec::hart::Hart;
-use engine::exec::inputs::InputPort;
-use engine::exec::time::{Clock, TimeSource};
 use engine::exec::vcpu::Vcpu;
 use engine::guest::riscv::model::Model;
 use engine::guest::riscv::{KEY_FS_OFF, Riscv};
 use engine::guest::{Access, Guest, LiftInput, Translation};
 use engine::ir::opt::{Optimiser, Rules};
-use engine::mem::bus::NoBus;
-use engine::mem::ram::{Memory, RegionSpec};
 use engine::mem::tlb::{CodeSpace, Tlb};
 use object::{Object, ObjectSegment};
 use std::hint::black_box;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use vitrine::bench::programs;
 
-const RAM: u64 = 0x8000_0000;
 /// Instructions of a slice that is measured.
 const SLICE: i64 = 100_000;
-
-/// A board that hears nothing.
-struct Deaf;
-
-impl Platform for Deaf {
-    fn console_write(&self, _: &[u8]) {}
-    fn console_read(&self, _: &mut [u8]) -> usize {
-        0
-    }
-    fn event(&self, _: MachineEvent) {}
-    fn entropy(&self, buf: &mut [u8]) {
-        buf.fill(0);
-    }
-}
-
-fn memory() -> Arc<Memory> {
-    let spec = RegionSpec { base: RAM, len: 16 << 20, writable: true };
-    Memory::new(&[spec], Arc::new(NoBus)).expect("memory")
-}
 
 /// A hart at the entry of a bare-metal program.
 fn hart(elf: &[u8]) -> Vcpu<Riscv> {
@@ -54,18 +30,7 @@ fn hart(elf: &[u8]) -> Vcpu<Riscv> {
     for segment in object::File::parse(elf).expect("an ELF file").segments() {
         assert!(memory.load(segment.address(), segment.data().expect("its bytes")));
     }
-    let mut model = Model::default();
-    model.builtin_sbi = false;
-    let shared = Arc::new(Shared::<Riscv> {
-        model,
-        memory: memory.clone(),
-        clock: Clock::new(TimeSource::Instructions, 0),
-        inputs: InputPort::new(),
-        harts: vec![Hart::new(0)],
-        platform: Arc::new(Deaf),
-        ns_per_insn: 10,
-    });
-    let mut vcpu = Vcpu::new(shared, CodeMap::new(memory), 0);
+    let mut vcpu = Vcpu::new(board(memory.clone()), CodeMap::new(memory), 0);
     vcpu.cpu.pc = RAM;
     vcpu
 }

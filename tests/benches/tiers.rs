@@ -3,13 +3,12 @@
 //! Figures are of this process on this host at this minute: compare them within one run (`cargo bench -p tests --bench tiers`). What a
 //! whole guest gains is measured by `vitrine bench`.
 
+mod board;
+
+use board::{RAM, board, memory};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use engine::cache::code::{Code, CodeMap};
-use engine::exec::cpu::{MachineEvent, Platform, Shared};
-use engine::exec::hart::Hart;
-use engine::exec::inputs::InputPort;
 use engine::exec::mode::{Mode, Settings, Tuning};
-use engine::exec::time::{Clock, TimeSource};
 use engine::exec::vcpu::Vcpu;
 use engine::guest::riscv::model::Model;
 use engine::guest::riscv::{KEY_FS_DIRTY, Riscv};
@@ -20,13 +19,10 @@ use engine::ir::opt::{Optimiser, Rules};
 use engine::jit::block::{BlockCompiler, BlockInput};
 use engine::jit::single::Single;
 use engine::jit::translations::{Tier, Translations};
-use engine::mem::bus::NoBus;
-use engine::mem::ram::{Memory, RegionSpec};
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-const RAM: u64 = 0x8000_0000;
 /// Where loops lie, and what they work on.
 const CODE: u64 = RAM + 0x4000;
 const DATA: u64 = RAM + 0x10_0000;
@@ -34,20 +30,6 @@ const DATA: u64 = RAM + 0x10_0000;
 const SLICE: i64 = 1_000_000;
 /// Never, as a number of runs.
 const NEVER: u32 = 1 << 30;
-
-/// A board that hears nothing.
-struct Deaf;
-
-impl Platform for Deaf {
-    fn console_write(&self, _: &[u8]) {}
-    fn console_read(&self, _: &mut [u8]) -> usize {
-        0
-    }
-    fn event(&self, _: MachineEvent) {}
-    fn entropy(&self, buf: &mut [u8]) {
-        buf.fill(0);
-    }
-}
 
 fn bytes(words: &[u32]) -> Vec<u8> {
     words.iter().flat_map(|w| w.to_le_bytes()).collect()
@@ -139,24 +121,12 @@ const WAYS: [(&str, Mode, u32); 4] = [
 
 /// A hart in a mode, at code that never ends.
 fn hart(words: &[u32], regs: &[(usize, u64)], mode: Mode, tier2_runs: u32) -> Vcpu<Riscv> {
-    let spec = RegionSpec { base: RAM, len: 16 << 20, writable: true };
-    let memory = Memory::new(&[spec], Arc::new(NoBus)).expect("memory");
+    let memory = memory();
     assert!(memory.load(CODE, &bytes(words)));
-    let mut model = Model::default();
-    model.builtin_sbi = false;
-    let shared = Arc::new(Shared::<Riscv> {
-        model,
-        memory: memory.clone(),
-        clock: Clock::new(TimeSource::Instructions, 0),
-        inputs: InputPort::new(),
-        harts: vec![Hart::new(0)],
-        platform: Arc::new(Deaf),
-        ns_per_insn: 10,
-    });
     let settings = Arc::<Settings>::default();
     settings.set_mode(mode);
     settings.set_tuning(Tuning { tier2_eager_runs: tier2_runs, workers: 0, ..Tuning::default() });
-    let mut vcpu = Vcpu::with(shared, CodeMap::new(memory), settings, Arc::default(), 0);
+    let mut vcpu = Vcpu::with(board(memory.clone()), CodeMap::new(memory), settings, Arc::default(), 0);
     // Float state is there, and clean registers are numbers.
     vcpu.cpu.ext.mstatus |= 3 << 13;
     for (i, word) in vcpu.cpu.regs[32..64].iter_mut().enumerate() {
@@ -275,21 +245,6 @@ fn floats(c: &mut Criterion) {
 
 mod kernels {
     include!("../../engine/src/jit/testing/kernels/words.rs");
-    /// Name, offset in the words, rounds of a call.
-    pub const KERNELS: [(&str, u64, u64); 12] = [
-        ("crc32", 0x0, 2),
-        ("bytecopy", 0x84, 2),
-        ("wordcopy", 0xb8, 3),
-        ("sieve", 0xe8, 1),
-        ("bubble", 0x148, 1),
-        ("matmul", 0x1b6, 1),
-        ("calls", 0x2a4, 3),
-        ("strlen", 0x2e6, 5),
-        ("sha", 0x32c, 10),
-        ("chase", 0x4ea, 10),
-        ("switch", 0x532, 10),
-        ("structs", 0x5de, 10),
-    ];
     pub const ALL: &[u32] = &WORDS;
 }
 

@@ -25,22 +25,6 @@ use std::sync::Arc;
 
 include!("kernels/words.rs");
 
-/// Name, offset in the code, and how many rounds are enough for a test.
-pub const KERNELS: [(&str, u64, u64); 12] = [
-    ("crc32", 0x0, 2),
-    ("bytecopy", 0x84, 2),
-    ("wordcopy", 0xb8, 3),
-    ("sieve", 0xe8, 1),
-    ("bubble", 0x148, 1),
-    ("matmul", 0x1b6, 1),
-    ("calls", 0x2a4, 3),
-    ("strlen", 0x2e6, 5),
-    ("sha", 0x32c, 10),
-    ("chase", 0x4ea, 10),
-    ("switch", 0x532, 10),
-    ("structs", 0x5de, 10),
-];
-
 /// Where kernels return to.
 const BACK: u64 = 0x10;
 const DATA: u64 = RAM + 0x4_0000;

@@ -1,3 +1,19 @@
+/// Name, offset in the code, and how many rounds are enough for a test.
+pub const KERNELS: [(&str, u64, u64); 12] = [
+    ("crc32", 0x0, 2),
+    ("bytecopy", 0x84, 2),
+    ("wordcopy", 0xb8, 3),
+    ("sieve", 0xe8, 1),
+    ("bubble", 0x148, 1),
+    ("matmul", 0x1b6, 1),
+    ("calls", 0x2a4, 3),
+    ("strlen", 0x2e6, 5),
+    ("sha", 0x32c, 10),
+    ("chase", 0x4ea, 10),
+    ("switch", 0x532, 10),
+    ("structs", 0x5de, 10),
+];
+
 /// The code.
 pub const WORDS: [u32; 393] = [
     0x6541_8eaa, 0x8837_9576, 0x8f2e_edb8, 0x4881_832a, 0x3208_0813, 0x1000_0e13, 0x4721_87c6, 0x0017_d69b,
