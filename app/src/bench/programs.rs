@@ -140,17 +140,23 @@ pub fn flushes(times: u64) -> Twins {
     Twins { with: make(true), without: make(false), events: times }
 }
 
+/// Begins a loop of `rounds` with `t1` at the next page and `t2` at the loop's head, which is given back with the way out of it.
+fn begin_rounds(a: &mut Asm, rounds: u64) -> (usize, usize) {
+    a.li(S0, rounds);
+    a.li(T1, BASE + 0x1000);
+    let top = a.here();
+    a.li(T2, BASE + top as u64 * 4 + 11 * 4);
+    let body = a.here();
+    debug_assert_eq!(body, top + 11);
+    a.addi(S0, S0, -1);
+    (body, a.beqz_ahead(S0))
+}
+
 /// Jumps through a register between two pages, which the jump cache answers, against direct ones in a page.
 pub fn jumps(rounds: u64) -> Twins {
     let make = |indirect: bool| {
         let mut a = Asm::default();
-        a.li(S0, rounds);
-        a.li(T1, BASE + 0x1000);
-        let top = a.here();
-        a.li(T2, BASE + top as u64 * 4 + 11 * 4);
-        let body = a.here();
-        a.addi(S0, S0, -1);
-        let out = a.beqz_ahead(S0);
+        let (body, out) = begin_rounds(&mut a, rounds);
         if indirect {
             a.jr(T1);
         } else {
@@ -210,13 +216,7 @@ pub fn busy(harts: u32, rounds: u64) -> Vec<u8> {
     a.slli(A1, A0, 13);
     a.li(T0, data);
     a.add(A1, A1, T0);
-    a.li(S0, rounds);
-    a.li(T1, BASE + 0x1000);
-    let top = a.here();
-    a.li(T2, BASE + top as u64 * 4 + 11 * 4);
-    let body = a.here();
-    a.addi(S0, S0, -1);
-    let out = a.beqz_ahead(S0);
+    let (_, out) = begin_rounds(&mut a, rounds);
     a.ld(T0, A1);
     a.addi(T0, T0, 1);
     a.sw(T0, A1);
@@ -237,7 +237,6 @@ pub fn busy(harts: u32, rounds: u64) -> Vec<u8> {
         a.sb(T1, T0);
     }
     a.j(wait);
-    debug_assert_eq!(body, top + 11);
     a.pad_to(0x1000);
     a.add(T0, T0, T0);
     a.sw(T0, A1);
