@@ -75,6 +75,7 @@ pub fn report(status: &Status) -> String {
     let all: u64 = c.insns.iter().sum();
     let looked = c.jump_hits + c.jump_misses;
     let hit = ratio(c.jump_hits, looked).map_or_else(String::new, |r| format!(" ({:.2} % hit)", r * 100.0));
+    let [loads, stores, fetches] = c.tlb_misses;
     [
         format!("engine {}: {} instructions: {}", status.engine.word(), grouped(all), shares(c)),
         compiler(c, 0),
@@ -90,6 +91,13 @@ pub fn report(status: &Status) -> String {
             "jumps of compiled code: {} found their target, {} did not{hit}",
             grouped(c.jump_hits),
             grouped(c.jump_misses)
+        ),
+        format!(
+            "TLB: {} loads, {} stores and {} fetches were not in its tables; {} of them walked the page tables",
+            grouped(loads),
+            grouped(stores),
+            grouped(fetches),
+            grouped((loads + stores + fetches).saturating_sub(c.tlb_held.iter().sum()))
         ),
         format!("copies and fills in bulk: {} of {} instructions", grouped(c.idioms), grouped(c.idiom_insns)),
     ]
@@ -136,6 +144,8 @@ mod tests {
             queued: 13,
             jump_hits: 3,
             jump_misses: 1,
+            tlb_misses: [7_000, 800, 90],
+            tlb_held: [5_000, 90],
             idioms: 2,
             idiom_insns: 4_321,
         };
@@ -147,6 +157,7 @@ mod tests {
             "tier 2: 2 regions compiled of 50 instructions in 1.0 ms (500.0 us each, 20.0 us an instruction), 20 host bytes an instruction; 1 failed",
             "5.0 MiB in use; 11 translations invalidated, 12 evicted; 13 regions wait",
             "3 found their target, 1 did not (75.00 % hit)",
+            "TLB: 7,000 loads, 800 stores and 90 fetches were not in its tables; 2,800 of them walked",
             "copies and fills in bulk: 2 of 4,321 instructions",
             "pinned: 0x80200000-0x80201000=tier1",
         ] {

@@ -175,6 +175,9 @@ impl<G: Guest> Vcpu<G> {
         hart.compiled[1].store(self.cpu.core.tier2_insns, Ordering::Relaxed);
         hart.lookups[0].store(self.cpu.core.jump_hits, Ordering::Relaxed);
         hart.lookups[1].store(self.compiled.misses, Ordering::Relaxed);
+        let tlb = self.cpu.tlb.counts();
+        let counts = hart.tlb_misses.iter().zip(tlb.misses).chain(hart.tlb_held.iter().zip(tlb.held));
+        counts.for_each(|(to, from)| to.store(from, Ordering::Relaxed));
         for (to, from) in hart.idioms.iter().zip(self.cpu.core.idioms) {
             to.store(from, Ordering::Relaxed);
         }

@@ -156,6 +156,10 @@ pub struct Hart<R> {
     pub compiled: [AtomicU64; 2],
     /// Look-ups in the jump cache by compiled code that hit; that missed.
     pub lookups: [AtomicU64; 2],
+    /// Loads, stores and fetches that the TLB's tables did not answer.
+    pub tlb_misses: [AtomicU64; 3],
+    /// Loads and stores among them that held translations answered.
+    pub tlb_held: [AtomicU64; 2],
     /// Runs of idioms; guest instructions that they did.
     pub idioms: [AtomicU64; 2],
     /// Nanoseconds of host time spent waiting, published at polls.
@@ -174,6 +178,8 @@ impl<R> Hart<R> {
             retired: AtomicU64::new(0),
             compiled: [const { AtomicU64::new(0) }; 2],
             lookups: [const { AtomicU64::new(0) }; 2],
+            tlb_misses: [const { AtomicU64::new(0) }; 3],
+            tlb_held: [const { AtomicU64::new(0) }; 2],
             idioms: [const { AtomicU64::new(0) }; 2],
             idle_ns: AtomicU64::new(0),
         })

@@ -143,6 +143,8 @@ impl<G: Guest> Harts<G> {
             queued: self.queue.len() as u64,
             jump_hits: sum(&|h| &h.lookups[0]),
             jump_misses: sum(&|h| &h.lookups[1]),
+            tlb_misses: [0, 1, 2].map(|i| sum(&|h| &h.tlb_misses[i])),
+            tlb_held: [0, 1].map(|i| sum(&|h| &h.tlb_held[i])),
             idioms: sum(&|h| &h.idioms[0]),
             idiom_insns: sum(&|h| &h.idioms[1]),
         }

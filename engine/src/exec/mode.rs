@@ -162,6 +162,10 @@ pub struct TierCounts {
     pub jump_hits: u64,
     /// See `jump_hits`.
     pub jump_misses: u64,
+    /// Loads, stores and fetches that the tables of the TLBs did not answer.
+    pub tlb_misses: [u64; 3],
+    /// Loads and stores among them that a TLB knew all the same; the rest walked the guest's page tables.
+    pub tlb_held: [u64; 2],
     /// Runs of loops that copy or fill memory, many iterations at once.
     pub idioms: u64,
     /// Guest instructions that they did, of those of tier 2.
