@@ -11,7 +11,7 @@
 use super::size::Size;
 use crate::mem::{PAGE_MASK, PAGE_SHIFT};
 
-const BUCKETS: usize = 256;
+const BUCKETS: usize = 1024;
 const WAYS: usize = 4;
 
 /// Bits of [`Way::pa`]: what the translation may be used for, by [`crate::guest::Access`]; its [`Size`] is below.
@@ -51,7 +51,7 @@ pub(super) struct HeldTable {
 }
 
 fn bucket(va: u64) -> usize {
-    ((va >> PAGE_SHIFT) ^ (va >> (PAGE_SHIFT + 8)) ^ (va >> (PAGE_SHIFT + 16))) as usize & (BUCKETS - 1)
+    ((va >> PAGE_SHIFT) ^ (va >> (PAGE_SHIFT + 10)) ^ (va >> (PAGE_SHIFT + 20))) as usize & (BUCKETS - 1)
 }
 
 impl HeldTable {

@@ -42,11 +42,11 @@ pub const UNTRANSLATED: u64 = 0;
 /// Table sets of a hart.
 const SETS: usize = 32;
 /// Entries of a load or store table at most.
-const MOST_DATA: usize = 8192;
+const MOST_DATA: usize = 32768;
 /// Entries of a fetch table at most.
 const MOST_FETCH: usize = 1024;
-/// Entries of all tables of a hart at most, 17 bytes each.
-const MOST_ALL: usize = 1 << 16;
+/// Entries of all load and store tables of a hart at most, 17 bytes each.
+const MOST_ALL: usize = 1 << 18;
 /// MMU indices.
 const INDICES: usize = 16;
 
@@ -316,6 +316,26 @@ impl Tlb {
         self.sync();
     }
 
+    /// Sees that so many more entries of load and store tables are no more than a hart may have: address spaces that were not
+    /// selected for long give theirs up. `set` keeps its own.
+    fn make_room(&mut self, set: usize, more: usize) -> bool {
+        let data = |s: &Set| s.load.len() + s.store.len();
+        let mut all: usize = self.sets.iter().map(data).sum();
+        while all + more > MOST_ALL {
+            let large = |i: &usize| data(&self.sets[*i]) > 2 * table::REUSED;
+            let others = (0..self.sets.len()).filter(|&i| i != set && i != self.data && i != self.fetch);
+            let Some(i) = others.filter(large).min_by_key(|&i| self.sets[i].selected) else { return false };
+            let fresh = [self.newest + 1, self.newest + 2];
+            self.newest += 2;
+            let s = &mut self.sets[i];
+            all -= data(s);
+            let (context, index) = (s.context, s.index);
+            self.counts.shrunk += s.recycle(context, index, fresh);
+            all += data(&self.sets[i]);
+        }
+        true
+    }
+
     /// Doubles a table in which pages push each other out, while there is room.
     fn grow_if_tight(&mut self, set: usize, access: Access) {
         let s = &self.sets[set];
@@ -330,8 +350,7 @@ impl Tlb {
         if !tight || len > most {
             return;
         }
-        let all: usize = self.sets.iter().map(|s| s.load.len() + s.store.len() + s.fetch.table.len()).sum();
-        if all + len / 2 > MOST_ALL {
+        if access != Access::Fetch && !self.make_room(set, len / 2) {
             return;
         }
         self.counts.grown += 1;

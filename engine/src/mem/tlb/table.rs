@@ -13,7 +13,7 @@ use std::ptr::NonNull;
 /// Entries after the first one was made.
 pub(super) const START: usize = 64;
 /// A cleared table that is to serve another address space keeps at most so many.
-const REUSED: usize = 256;
+pub(super) const REUSED: usize = 256;
 /// So many clearings in a row that find less than an eighth in use halve the table.
 const PATIENCE: u8 = 4;
 

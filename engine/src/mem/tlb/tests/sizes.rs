@@ -59,8 +59,18 @@ fn all_tables_together_are_bounded() {
         sweep(&mut t, 10_000, 20);
     }
     let all: usize = (0..t.sets.len()).flat_map(|i| len(&t, i)).sum();
-    assert!(all <= MOST_ALL + SETS * 3 * START, "{all}");
+    assert!(all <= MOST_ALL + SETS * MOST_FETCH, "{all}");
     assert!(t.sets.len() <= SETS && t.counts().evicted_sets > 0);
+}
+
+#[test]
+fn old_address_spaces_make_room_for_new_ones() {
+    let mut t = tlb();
+    for context in 1..2 + (MOST_ALL / MOST_DATA) as u64 {
+        t.select_data(context, 1);
+        sweep(&mut t, 100_000, 8);
+        assert_eq!(len(&t, t.data_set())[0], MOST_DATA, "address space {context}");
+    }
 }
 
 #[test]
