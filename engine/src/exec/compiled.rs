@@ -190,7 +190,6 @@ impl<G: Guest> Vcpu<G> {
         let entry = match self.code.translations().entry(&local.code) {
             Some(entry) => entry,
             None if local.runs < self.compiled.tier1_runs && !self.compiled.pinned => return None,
-            None if local.code.second_page.is_some() => return None,
             None => {
                 let (code, runs) = (local.code.clone(), local.runs);
                 if self.compiled.pinned && !self.is_ripe(&code, runs) {
@@ -273,9 +272,15 @@ impl<G: Guest> Vcpu<G> {
         let Ok(Found::Local(i)) = self.find() else { return After::Dispatch };
         let to = &self.locals.get(i).code;
         if to.record() != 0 {
-            let page = |code: &Code| code.second_page.is_none().then_some(code.pa & PAGE_MASK);
-            let target = page(to);
-            self.code.translations().link(slot, to, |from| target.is_some() && page(from) == target);
+            let page = |code: &Code| code.pa & PAGE_MASK;
+            if to.second_page.is_some() {
+                // Which block that is depends on where the second page is mapped.
+                self.code.translations().link_to_probe(slot, self.cpu.core.thunks.probe);
+            } else {
+                let target = page(to);
+                let near = |from: &Code| from.second_page.is_none() && page(from) == target;
+                self.code.translations().link(slot, to, near);
+            }
         }
         After::Next(i)
     }

@@ -9,6 +9,7 @@ use super::cpu::Cpu;
 use crate::cache::jump::{Jumps, NO_TAG};
 use crate::guest::Guest;
 use crate::jit::record::Record;
+use crate::mem::{PAGE_MASK, PAGE_SIZE};
 use std::sync::atomic::Ordering;
 
 impl<G: Guest> Cpu<G> {
@@ -24,6 +25,14 @@ impl<G: Guest> Cpu<G> {
     pub fn answer_tag(&mut self, pc: u64) -> u64 {
         let space = self.tlb.answer_space(pc);
         Jumps::tag(space, G::block_key(self))
+    }
+
+    /// As [`Cpu::answer_tag`], for an instruction at `pc` that ends in the next page. `None` if the fetch table lacks one of the two.
+    pub fn answer_tag_of_two(&mut self, pc: u64) -> Option<u64> {
+        let next = (pc & PAGE_MASK).wrapping_add(PAGE_SIZE);
+        self.tlb.fetch(pc).and(self.tlb.fetch(next))?;
+        let space = self.tlb.answer_space_of_two(pc, next);
+        Some(Jumps::tag(space, G::block_key(self)))
     }
 
     /// Brings the tags of code look-ups up to date. Call after whatever may have changed fetch translations, mode or block key.

@@ -240,7 +240,11 @@ impl<G: Guest> Vcpu<G> {
         if let Some(i) = near.or_else(|| self.locals.by_pa(pa, key))
             && self.still_spans(i, pc)?
         {
-            self.remember(pc, tag, i);
+            if self.locals.get(i).code.second_page.is_some() {
+                self.remember_over_two(pc, i);
+            } else {
+                self.remember(pc, tag, i);
+            }
             return Ok(Found::Local(i));
         }
         self.cpu.jumps.counts.map_lookups += 1;
@@ -271,7 +275,7 @@ impl<G: Guest> Vcpu<G> {
         Ok(Box::new(code))
     }
 
-    /// Blocks over two pages are never found by pc alone: the second page may be mapped elsewhere by then.
+    /// Remembers that block `i`, of one page, was found at `pc`.
     fn remember(&mut self, pc: u64, tag: u64, i: u32) {
         let code = &self.locals.get(i).code;
         if code.second_page.is_some() {
@@ -286,14 +290,27 @@ impl<G: Guest> Vcpu<G> {
         jumps.put_physical(pa, key, record, i);
     }
 
+    /// Remembers that block `i`, over two pages, was found at `pc`, whose translations have just been looked at. Not by its
+    /// physical address: the second page may be another by then.
+    fn remember_over_two(&mut self, pc: u64, i: u32) {
+        let Some(tag) = self.cpu.answer_tag_of_two(pc) else { return };
+        let record = self.locals.get(i).code.record();
+        self.cpu.jumps.put(pc, tag, i);
+        if record != 0 {
+            self.cpu.jumps.put_record(pc, [tag, NO_TAG], record);
+        }
+    }
+
     /// Lets compiled code find block `i`, at the pc, if it has been compiled.
     pub(super) fn remember_record(&mut self, i: u32) {
         let code = &self.locals.get(i).code;
-        let (record, pa, key) = (code.record(), code.pa, code.key);
-        if record != 0 && code.second_page.is_none() {
+        let (record, pa, key, in_one) = (code.record(), code.pa, code.key, code.second_page.is_none());
+        if record != 0 {
             let (pc, tags) = (self.cpu.pc, self.cpu.tags());
             self.cpu.jumps.put_record(pc, tags, record);
-            self.cpu.jumps.put_physical(pa, key, record, i);
+            if in_one {
+                self.cpu.jumps.put_physical(pa, key, record, i);
+            }
         }
     }
 

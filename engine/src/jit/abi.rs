@@ -117,6 +117,8 @@ pub struct Thunks {
     pub op: u64,
     /// Tier 2: leaves with [`Exit::POLL`]; counts what the region has run.
     pub leave_poll: u64,
+    /// Goes on at the guest pc by the jump cache, as an exit to another page does; link slots may lead here.
+    pub probe: u64,
     /// Tier 1: goes on at the guest pc by what the hart knows beside the likelier tag of the jump cache.
     pub lookup: u64,
     /// Tier 2: as `lookup`; counts what the region has run.

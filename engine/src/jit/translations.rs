@@ -282,6 +282,18 @@ impl Translations {
         true
     }
 
+    /// Leads the link slot at address `slot` to the thunk that looks in the jump cache, for good: what lies at its target may change.
+    pub fn link_to_probe(&self, slot: u64, probe: u64) {
+        let Some(arena) = self.arena() else { return };
+        let inner = self.inner.lock();
+        if let Some((from, n)) = owner(&inner, arena, slot)
+            && let Some(unit) = inner.units.get(&from)
+            && unit.targets.get(n).is_some_and(Option::is_none)
+        {
+            arena.link(&unit.place, n).store(probe, Ordering::Release);
+        }
+    }
+
     /// The counter in this record ran out: the entry block of its translation, its tier, and its heat now.
     pub fn hot(&self, record: u64) -> Option<(Arc<Code>, Tier, f64)> {
         let mut inner = self.inner.lock();

@@ -130,3 +130,58 @@ fn global_code_is_looked_up_once_for_all_address_spaces() {
     assert!(asked(GLOBAL) < 10, "{}", asked(GLOBAL));
     assert!(asked(0) >= 100, "each address space has its own: {}", asked(0));
 }
+
+/// Has the driver call an instruction over two pages, `addi a0, a0, N`, and `ret` in the second. The first is page 2 in all address
+/// spaces, the second what [`map_second`] says.
+fn over_two_pages(mode: Mode, fence: u32, global: u64) -> Vcpu<Riscv> {
+    let mut v = kernel(mode, fence);
+    let write = |at: u64, size: u32, w: u64| assert_eq!(v.cpu.shared.memory.write(at, size, w), Ok(()));
+    write(page(2) + 0xffe, 1, 0x0513);
+    for n in 3..7 {
+        write(page(n), 1, n << 4 | 5);
+        write(page(n) + 2, 2, 0x8067);
+    }
+    // The second address space gets tables of its own.
+    write(TABLES + 0x1000 + 8, 3, (TABLES + 0x4000) >> 12 << 10 | 1);
+    write(TABLES + 0x4000, 3, (TABLES + 0x5000) >> 12 << 10 | 1);
+    for table in [0x3000, 0x5000] {
+        write(TABLES + table, 3, leaf(page(2), global));
+    }
+    (v.cpu.regs[11], v.cpu.regs[14]) = (SEEN + 0xffe, SEEN + 0x1000);
+    v
+}
+
+fn map_second(v: &Vcpu<Riscv>, space: u64, n: u64, global: u64) {
+    let at = TABLES + 0x3008 + space * 0x2000;
+    assert_eq!(v.cpu.shared.memory.write(at, 3, leaf(page(n), global)), Ok(()));
+}
+
+#[test]
+fn fences_void_instructions_over_two_pages() {
+    for mode in Mode::ALL {
+        for (va, first, second) in (0..8).map(|n| (n & 1 != 0, n >> 1 & 1, n >> 2)) {
+            let v = &mut over_two_pages(mode, sfence(va, false), GLOBAL * first);
+            for turn in 0..6 {
+                // What is global is the same in both.
+                let pages = [3 + (turn & 1), if second == 0 { 5 + (turn & 1) } else { 3 + (turn & 1) }];
+                (0..2).for_each(|space| map_second(v, space, pages[space as usize], GLOBAL * second));
+                run(v, 40);
+                v.cpu.regs[10] = 0;
+                run(v, 1);
+                let case = format!("{mode:?}, va {va}, global {first} {second}, turn {turn}");
+                assert_eq!(v.cpu.regs[10], pages.iter().sum::<u64>(), "{case}");
+            }
+        }
+    }
+}
+
+#[test]
+fn instructions_over_two_pages_are_compiled() {
+    let v = &mut over_two_pages(Mode::Tier1, sfence(false, true), GLOBAL);
+    v.cpu.regs[15] = 9;
+    (0..2).for_each(|space| map_second(v, space, 3, GLOBAL));
+    run(v, 40);
+    let before = v.cpu.jumps.counts.misses;
+    run(v, 100);
+    assert!(v.cpu.jumps.counts.misses - before < 10, "the run loop is not asked");
+}

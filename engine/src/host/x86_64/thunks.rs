@@ -362,6 +362,37 @@ unsafe extern "sysv64" fn leave_poll() {
     )
 }
 
+/// Goes on at the guest pc by the jump cache: the likelier tag first.
+#[unsafe(naked)]
+unsafe extern "sysv64" fn probe<G: Guest>() {
+    const ENTRY: u32 = size_of::<JumpEntry>().trailing_zeros();
+    naked_asm!(
+        // As in `lookup`.
+        "mov eax, edi",
+        "shr eax, 12",
+        "xor eax, edi",
+        "and eax, {mask}",
+        "shl eax, {shift}",
+        "add rax, [r15 + {jumps}]",
+        "mov rcx, [r15 + {tag}]",
+        "cmp rdi, [rax]",
+        "jne {lookup}",
+        "cmp rcx, [rax + {at_tag}]",
+        "jne {lookup}",
+        "mov rax, [rax + {at_record}]",
+        "inc qword ptr [r15 + {hits}]",
+        "jmp [rax]",
+        mask = const (ENTRIES as i32 - 1) << 1,
+        shift = const ENTRY - 1,
+        jumps = const disp!(jumps),
+        tag = const disp!(tag),
+        at_tag = const offset_of!(JumpEntry, tag),
+        at_record = const offset_of!(JumpEntry, record),
+        hits = const disp!(jump_hits),
+        lookup = sym lookup::<G>,
+    )
+}
+
 /// Goes on at the guest pc, which the jump cache does not have by the likelier tag: by the other tag, then by what Rust knows;
 /// else leaves.
 #[unsafe(naked)]
@@ -435,6 +466,7 @@ pub fn thunks<G: Guest>() -> Thunks {
         store: at(store::<G>),
         op: at(op::<G>),
         leave_poll: at(leave_poll),
+        probe: at(probe::<G>),
         lookup: at(lookup::<G>),
         leave_lookup: at(leave_lookup::<G>),
         page_load: at(page_load::<G>),

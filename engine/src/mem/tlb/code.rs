@@ -84,4 +84,12 @@ impl Tlb {
         self.code.behind.add(va & PAGE_MASK, size.log2());
         CodeSpace { generation: self.code.generation, set: ALL_SETS | index as u64 }
     }
+
+    /// [`Tlb::answer_space`] for an instruction that begins in the page of `va` and ends in the page of `next`, both of which the
+    /// fetch table has: in all address spaces if both pages are global.
+    pub fn answer_space_of_two(&mut self, va: u64, next: u64) -> CodeSpace {
+        let [first, second] = [va, next].map(|va| self.answer_space(va));
+        let set = &self.sets[self.fetch];
+        if first == second { first } else { CodeSpace { generation: set.generation, set: self.fetch as u64 } }
+    }
 }
