@@ -23,6 +23,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+/// More instructions than a region asks for at a poll. With less left of a slice it is over.
+const LONGEST_REGION: i64 = 2048;
+
 /// What the run loop does after compiled code was left.
 pub(super) enum After {
     /// Runs this block.
@@ -145,7 +148,6 @@ impl<G: Guest> Vcpu<G> {
         if self.compiled.wants != self.code.translations().wants() {
             self.follow_wanted();
         }
-        self.compiled.sampling.begin();
         self.sync_translations();
     }
 
@@ -232,10 +234,10 @@ impl<G: Guest> Vcpu<G> {
         cpu.merge_float_flags();
         let (all, two) = (cpu.instret().wrapping_sub(before.0), cpu.core.tier2_insns.wrapping_sub(before.1));
         self.compiled.insns += all.saturating_sub(two);
-        self.after(exit)
+        self.after(exit, exact)
     }
 
-    fn after(&mut self, exit: Exit) -> After {
+    fn after(&mut self, exit: Exit, exact: bool) -> After {
         match exit.kind() {
             Exit::LINK => self.follow_link(exit.address()),
             Exit::LOOKUP => {
@@ -243,8 +245,9 @@ impl<G: Guest> Vcpu<G> {
                 self.look_up()
             }
             Exit::POLL => {
-                if exit.address() != 0 {
-                    self.compiled.sampling.region_polled(self.cpu.budget);
+                if exit.address() != 0 && !exact && self.cpu.budget < LONGEST_REGION {
+                    // Or its blocks would be interpreted one by one until the slice is over.
+                    return After::Stop(Stop::Slice);
                 }
                 After::Interpret
             }

@@ -25,7 +25,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Instructions between polls of a free-running hart.
-const SLICE: i64 = 50_000;
+const SLICE: i64 = 400_000;
 
 #[derive(Default)]
 struct Gate {

@@ -9,10 +9,6 @@ use crate::tier::policy::{Found, Verdict};
 use crate::tier::samples::Samples;
 use std::time::Instant;
 
-/// Of so many ends of slices one is looked at.
-const EVERY: u32 = 8;
-/// With less than this left a region that polls is taken for what the slice ended in: more than a region is long.
-const TAIL: i64 = 2048;
 /// Fewer samples say nothing.
 const LEAST: f64 = 12.0;
 
@@ -20,32 +16,12 @@ const LEAST: f64 = 12.0;
 #[derive(Default)]
 pub(super) struct Sampling {
     samples: Samples,
-    ends: u32,
-    /// The slice ends in a region: what comes until its last instruction is no sample.
-    in_region: bool,
-}
-
-impl Sampling {
-    /// A slice begins.
-    pub(super) fn begin(&mut self) {
-        self.in_region = false;
-    }
-
-    /// A region of tier 2 was left at a poll or an access, with so much of the slice left.
-    pub(super) fn region_polled(&mut self, left: i64) {
-        self.in_region = left < TAIL;
-    }
 }
 
 impl<G: Guest> Vcpu<G> {
     /// The slice ends in this block. Nothing that the guest sees depends on what is done with it.
     pub(super) fn sample(&mut self, index: u32) {
-        let sampling = &mut self.compiled.sampling;
-        if self.compiled.mode != Mode::Adaptive || std::mem::take(&mut sampling.in_region) {
-            return;
-        }
-        sampling.ends = sampling.ends.wrapping_add(1);
-        if sampling.ends.is_multiple_of(EVERY) {
+        if self.compiled.mode == Mode::Adaptive {
             self.take_sample(index);
         }
     }
@@ -69,7 +45,7 @@ impl<G: Guest> Vcpu<G> {
         let queue = self.compiled.queue.clone();
         let found = Found {
             insns,
-            runs: heat * f64::from(EVERY) * self.cpu.slice as f64 / length.max(1.0),
+            runs: heat * self.cpu.slice as f64 / length.max(1.0),
             queued: queue.len(),
             cost: self.compiled.tier2_cost(self.code.translations()),
         };

@@ -141,6 +141,10 @@ impl<G: Guest> Vcpu<G> {
                 if left < 0 || code.is_dead() || (lines.has_attention() && !exact) {
                     if left < 0 && self.cpu.budget > 0 && !code.is_dead() {
                         self.sample(index);
+                        if !exact {
+                            // What is left is less than a block: the next slice has room for it.
+                            return Stop::Slice;
+                        }
                         if let Some(stop) = self.run_rest(pc, exact) {
                             return stop;
                         }
