@@ -14,6 +14,27 @@ use crate::mem::tlb::CodeSpace;
 
 /// Entries of the jump cache, a power of two.
 pub const ENTRIES: usize = 8192;
+
+/// Where in the jump cache a guest pc is: `((pc >> FOLD ^ pc) & MASK) << SHIFT` is the byte offset of its entry. Every compiler
+/// computes it so; instructions are at even addresses, so bit 0 says nothing.
+pub mod index {
+    use super::ENTRIES;
+    use crate::exec::core::JumpEntry;
+
+    /// By how much the pc is shifted before it is mixed with itself: pages in which the same offset is used part.
+    pub const FOLD: u32 = 12;
+    /// Of the mixed bits, those that count.
+    pub const MASK: u32 = (ENTRIES as u32 - 1) << 1;
+    /// From those to bytes.
+    pub const SHIFT: u32 = size_of::<JumpEntry>().trailing_zeros() - 1;
+    const _: () = assert!(ENTRIES.is_power_of_two() && size_of::<JumpEntry>().is_power_of_two());
+
+    /// The number of a pc's entry.
+    #[inline(always)]
+    pub const fn of(pc: u64) -> usize {
+        ((pc >> FOLD ^ pc) & MASK as u64) as usize >> 1
+    }
+}
 /// Entries of the cache by physical address, a power of two.
 const PHYSICAL: usize = 32768;
 
@@ -83,11 +104,6 @@ fn no_jump() -> JumpEntry {
 }
 
 #[inline(always)]
-fn slot(pc: u64) -> usize {
-    ((pc >> 1) ^ (pc >> 13)) as usize & (ENTRIES - 1)
-}
-
-#[inline(always)]
 fn physical_slot(pa: u64) -> usize {
     ((pa >> 1) ^ (pa >> 14)) as usize & (PHYSICAL - 1)
 }
@@ -102,7 +118,7 @@ impl Jumps {
     /// The block last entered at `pc` under one of `tags`.
     #[inline]
     pub fn get(&mut self, pc: u64, tags: [u64; 2]) -> Option<u32> {
-        let e = self.entries[slot(pc)];
+        let e = self.entries[index::of(pc)];
         if e.pc == pc && tags.contains(&e.tag) && e.local != NO_LINK {
             self.counts.hits += 1;
             return Some(e.local);
@@ -113,19 +129,19 @@ impl Jumps {
 
     /// Remembers that `pc` under `tag` is block `local`.
     pub fn put(&mut self, pc: u64, tag: u64, local: u32) {
-        self.entries[slot(pc)] = JumpEntry { pc, tag, record: no_record(), local };
+        self.entries[index::of(pc)] = JumpEntry { pc, tag, record: no_record(), local };
     }
 
     /// The record of the translation last entered at `pc` under one of `tags`.
     #[inline]
     pub fn record(&self, pc: u64, tags: [u64; 2]) -> Option<u64> {
-        let e = &self.entries[slot(pc)];
+        let e = &self.entries[index::of(pc)];
         (e.pc == pc && tags.contains(&e.tag)).then_some(e.record)
     }
 
     /// Remembers that `pc` under `tag` is the translation with this record, of block `local`.
     pub fn put_found(&mut self, pc: u64, tag: u64, record: u64, local: u32) {
-        self.entries[slot(pc)] = JumpEntry { pc, tag, record, local };
+        self.entries[index::of(pc)] = JumpEntry { pc, tag, record, local };
     }
 
     /// The block that was last found at physical address `pa`.
@@ -158,7 +174,7 @@ impl Jumps {
     /// Lets emitted code find the translation with this record at `pc` under one of `tags`, if the block is remembered there.
     #[inline]
     pub fn put_record(&mut self, pc: u64, tags: [u64; 2], record: u64) {
-        let e = &mut self.entries[slot(pc)];
+        let e = &mut self.entries[index::of(pc)];
         if e.pc == pc && tags.contains(&e.tag) {
             e.record = record;
         }

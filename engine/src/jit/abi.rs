@@ -17,8 +17,8 @@
 //! **Exits.** A direct exit to an address in the same guest page jumps through a link slot of the translation's
 //! [`record`](super::record), rip-relative: records lie at a fixed distance behind the code, writable and never executable, so code bytes
 //! are immutable. A slot that is not linked holds the address of the exit's own cold stub, which leaves with [`Exit::LINK`] and the
-//! slot's address. Exits to other pages, and indirect ones, look in the hart's jump cache: entry `(pc >> 1 ^ pc >> 13) &
-//! (ENTRIES - 1)` at [`Core::jumps`]; on a match of pc and [`Core::tag`] jump to the first word of its record; else jump on to
+//! slot's address. Exits to other pages, and indirect ones, look in the hart's jump cache: the entry by
+//! [`index`](crate::cache::jump::index) at [`Core::jumps`]; on a match of pc and [`Core::tag`] jump to the first word of its record; else jump on to
 //! [`Thunks::lookup`] with the same contract, which tries what else the hart knows before it leaves with [`Exit::LOOKUP`].
 //!
 //! **Slow paths of tier 1** (`call [r15 + thunk]`): `rax` virtual address, `rcx` meta word ([`meta`]), `rdx` guest address of the

@@ -3,7 +3,7 @@
 //! No Rust code ever runs under the guest's MXCSR: every thunk that calls some puts the host's in and the guest's, with the
 //! flags it had collected, back.
 
-use crate::cache::jump::ENTRIES;
+use crate::cache::jump::index;
 use crate::disp;
 use crate::exec::core::{Core, JumpEntry};
 use crate::guest::Guest;
@@ -397,11 +397,9 @@ unsafe extern "sysv64" fn probe<G: Guest>() {
 /// else leaves.
 #[unsafe(naked)]
 unsafe extern "sysv64" fn lookup<G: Guest>() {
-    const ENTRY: u32 = size_of::<JumpEntry>().trailing_zeros();
     naked_asm!(
-        // The index is (pc >> 1 ^ pc >> 13) & (ENTRIES - 1), here twice that.
         "mov eax, edi",
-        "shr eax, 12",
+        "shr eax, {fold}",
         "xor eax, edi",
         "and eax, {mask}",
         "shl eax, {shift}",
@@ -427,8 +425,9 @@ unsafe extern "sysv64" fn lookup<G: Guest>() {
         "3:",
         "mov eax, {kind}",
         "ret",
-        mask = const (ENTRIES as i32 - 1) << 1,
-        shift = const ENTRY - 1,
+        fold = const index::FOLD,
+        mask = const index::MASK as i32,
+        shift = const index::SHIFT,
         jumps = const disp!(jumps),
         tag = const disp!(other_tag),
         at_tag = const offset_of!(JumpEntry, tag),

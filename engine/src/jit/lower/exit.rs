@@ -3,7 +3,7 @@
 use super::flow::Target;
 use super::values::TRUSTED;
 use super::{Form, Lower, live};
-use crate::cache::jump::ENTRIES;
+use crate::cache::jump::index;
 use crate::disp;
 use crate::exec::core::JumpEntry;
 use crate::ir::op::Shape;
@@ -20,8 +20,6 @@ const COMPARED: usize = 4;
 
 /// Behind calls that do not come back.
 pub const NEVER: TrapCode = TrapCode::unwrap_user(1);
-
-const _: () = assert!(ENTRIES.is_power_of_two() && size_of::<JumpEntry>() == 32);
 
 impl Lower<'_> {
     /// Lowers a terminator.
@@ -234,11 +232,10 @@ impl Lower<'_> {
     /// Leaves through the jump cache. The state is up to date.
     fn probe(&mut self, pc: Value) {
         let budget = self.budget_at_exit();
-        let low = self.b.ins().ushr_imm_s(pc, 1);
-        let high = self.b.ins().ushr_imm_s(pc, 13);
-        let slot = self.b.ins().bxor(low, high);
-        let slot = self.b.ins().band_imm_s(slot, ENTRIES as i64 - 1);
-        let slot = self.b.ins().ishl_imm_s(slot, size_of::<JumpEntry>().trailing_zeros() as i64);
+        let slot = self.b.ins().ushr_imm_s(pc, i64::from(index::FOLD));
+        let slot = self.b.ins().bxor(slot, pc);
+        let slot = self.b.ins().band_imm_s(slot, i64::from(index::MASK));
+        let slot = self.b.ins().ishl_imm_s(slot, i64::from(index::SHIFT));
         let jumps = self.state_load(types::I64, disp!(jumps));
         let entry = self.b.ins().iadd(slot, jumps);
         let at = |field: usize| field as i32;

@@ -1,7 +1,7 @@
 //! The block's head, and how it is left.
 
 use super::*;
-use crate::cache::jump::ENTRIES;
+use crate::cache::jump::index;
 use crate::exec::core::JumpEntry;
 use crate::jit::abi::Exit;
 use crate::jit::record::{HEAT, TAKEN, link_offset};
@@ -179,17 +179,14 @@ impl Tier1 {
 
     /// Goes on at rdi if the jump cache knows it.
     fn probe(&mut self) {
-        const ENTRY: i32 = size_of::<JumpEntry>().trailing_zeros() as i32;
-        const MASK: i32 = (ENTRIES as i32 - 1) << 1;
         const _: () = assert!(offset_of!(JumpEntry, pc) == 0);
         let miss = self.buf.label();
-        // The index is (pc >> 1 ^ pc >> 13) & (ENTRIES - 1), here twice that.
         x64!(self
             ; mov eax, edi
-            ; shr eax, 12
+            ; shr eax, BYTE index::FOLD as i8
             ; xor eax, edi
-            ; and eax, DWORD MASK
-            ; shl eax, BYTE (ENTRY - 1) as i8
+            ; and eax, DWORD index::MASK as i32
+            ; shl eax, BYTE index::SHIFT as i8
             ; add rax, [DWORD r15 + disp!(jumps)]
             ; mov rcx, [DWORD r15 + disp!(tag)]
             ; cmp rdi, [rax]

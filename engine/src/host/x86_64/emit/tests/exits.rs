@@ -1,7 +1,7 @@
 //! Heads, links, jump-cache probes, polls.
 
 use super::*;
-use crate::cache::jump::ENTRIES;
+use crate::cache::jump::index;
 use crate::exec::core::JumpEntry;
 use crate::ir::{Op, Opcode};
 use crate::jit::block::Failed;
@@ -69,7 +69,7 @@ fn the_jump_cache_answers_if_pc_and_tag_match() {
     let jump = block_of(vec![Op { imm: 3, aux: 4, ..Op::rri(Opcode::JumpReg, 1, 5, 3) }]);
     pair.tested.refresh_tag();
     let tag = pair.tested.tag;
-    let slot = ((target >> 1) ^ (target >> 13)) as usize & (ENTRIES - 1);
+    let slot = index::of(target);
     let record = pair.arena.record() as *const _ as u64;
     for (pc, tag, hits) in [(target, tag, true), (target + 2, tag, false), (target, tag + 1, false)] {
         pair.jumps[slot] = JumpEntry { pc, tag, record, local: 0 };
