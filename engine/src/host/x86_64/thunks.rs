@@ -139,56 +139,59 @@ macro_rules! unwind {
     };
 }
 
-/// A slow path of tier 1: `rax`, `rcx`, `rdx` in, everything but those and `xmm0` to `xmm3` preserved (the rest may hold float
+/// Puts registers into the frame: its size, then offset and register of each.
+macro_rules! save {
+    ($bytes:literal $($at:literal $vector:ident),* ; $($to:literal $general:ident),*) => {
+        concat!(
+            "sub rsp, ", $bytes, "\n",
+            $("movaps [rsp + ", $at, "], ", stringify!($vector), "\n",)*
+            $("mov [rsp + ", $to, "], ", stringify!($general), "\n",)*
+        )
+    };
+}
+
+/// Takes them out again.
+macro_rules! restore {
+    ($bytes:literal $($at:literal $vector:ident),* ; $($to:literal $general:ident),*) => {
+        concat!(
+            $("movaps ", stringify!($vector), ", [rsp + ", $at, "]\n",)*
+            $("mov ", stringify!($general), ", [rsp + ", $to, "]\n",)*
+            "add rsp, ", $bytes,
+        )
+    };
+}
+
+/// What slow paths of tier 1 preserve and Rust does not: everything but `rax`, `rcx`, `rdx` and `xmm0` to `xmm3` (the rest may hold
 /// registers of the guest).
-macro_rules! tier1_thunk {
-    ($name:ident, $target:path) => {
+macro_rules! of_tier1 {
+    ($do:ident) => {
+        $do!(240
+            0 xmm4, 16 xmm5, 32 xmm6, 48 xmm7, 64 xmm8, 80 xmm9, 96 xmm10, 112 xmm11, 128 xmm12, 144 xmm13, 160 xmm14, 176 xmm15;
+            192 rdi, 200 rsi, 208 r8, 216 r9, 224 r10, 232 r11)
+    };
+}
+
+/// What slow paths of tier 2 preserve and Rust does not: everything. The stack is 8 modulo 16 there.
+macro_rules! of_tier2 {
+    ($do:ident) => {
+        $do!(328
+            0 xmm0, 16 xmm1, 32 xmm2, 48 xmm3, 64 xmm4, 80 xmm5, 96 xmm6, 112 xmm7,
+            128 xmm8, 144 xmm9, 160 xmm10, 176 xmm11, 192 xmm12, 208 xmm13, 224 xmm14, 240 xmm15;
+            256 rax, 264 rcx, 272 rdx, 280 rsi, 288 rdi, 296 r8, 304 r9, 312 r10, 320 r11)
+    };
+}
+
+/// A slow path: what it preserves, and how its arguments become those of the function in Rust.
+macro_rules! slow_path {
+    ($name:ident, $target:path, $of:ident, $($arguments:literal),*) => {
         #[unsafe(naked)]
         unsafe extern "sysv64" fn $name<G: Guest>() {
             naked_asm!(
-                "push rdi",
-                "push rsi",
-                "push r8",
-                "push r9",
-                "push r10",
-                "push r11",
-                "sub rsp, 192",
-                "movaps [rsp], xmm4",
-                "movaps [rsp + 16], xmm5",
-                "movaps [rsp + 32], xmm6",
-                "movaps [rsp + 48], xmm7",
-                "movaps [rsp + 64], xmm8",
-                "movaps [rsp + 80], xmm9",
-                "movaps [rsp + 96], xmm10",
-                "movaps [rsp + 112], xmm11",
-                "movaps [rsp + 128], xmm12",
-                "movaps [rsp + 144], xmm13",
-                "movaps [rsp + 160], xmm14",
-                "movaps [rsp + 176], xmm15",
-                "mov [r15 + {budget}], rsi",
-                "mov rsi, rax",
-                "xchg rcx, rdx",
+                $of!(save),
+                $($arguments,)*
                 call_rust!(),
                 "jnz 2f",
-                "movaps xmm4, [rsp]",
-                "movaps xmm5, [rsp + 16]",
-                "movaps xmm6, [rsp + 32]",
-                "movaps xmm7, [rsp + 48]",
-                "movaps xmm8, [rsp + 64]",
-                "movaps xmm9, [rsp + 80]",
-                "movaps xmm10, [rsp + 96]",
-                "movaps xmm11, [rsp + 112]",
-                "movaps xmm12, [rsp + 128]",
-                "movaps xmm13, [rsp + 144]",
-                "movaps xmm14, [rsp + 160]",
-                "movaps xmm15, [rsp + 176]",
-                "add rsp, 192",
-                "pop r11",
-                "pop r10",
-                "pop r9",
-                "pop r8",
-                "pop rsi",
-                "pop rdi",
+                $of!(restore),
                 "ret",
                 "2:",
                 unwind!(),
@@ -203,92 +206,26 @@ macro_rules! tier1_thunk {
                 target = sym $target,
             )
         }
+    };
+}
+
+/// One of tier 1: `rax`, `rcx`, `rdx` and the budget in.
+macro_rules! tier1_thunk {
+    ($name:ident, $target:path) => {
+        slow_path!($name, $target, of_tier1, "mov [r15 + {budget}], rsi", "mov rsi, rax", "xchg rcx, rdx");
+    };
+}
+
+/// One of tier 2: (op, meta, instruction pc) in `rdi`, `rsi`, `rdx`, the first of them, or nothing.
+macro_rules! tier2_thunk {
+    ($name:ident, $target:path) => {
+        slow_path!($name, $target, of_tier2, "mov rcx, rdx", "mov edx, esi", "mov rsi, rdi");
     };
 }
 
 tier1_thunk!(load, slow::load::<G>);
 tier1_thunk!(store, slow::store::<G>);
 tier1_thunk!(op, slow::op::<G, false>);
-
-/// A slow path of tier 2: (op, meta, instruction pc) in `rdi`, `rsi`, `rdx`, the first of them, or nothing; every register preserved.
-macro_rules! tier2_thunk {
-    ($name:ident, $target:path) => {
-        #[unsafe(naked)]
-        unsafe extern "sysv64" fn $name<G: Guest>() {
-            naked_asm!(
-                "push rax",
-                "push rcx",
-                "push rdx",
-                "push rsi",
-                "push rdi",
-                "push r8",
-                "push r9",
-                "push r10",
-                "push r11",
-                "sub rsp, 256",
-                "movaps [rsp], xmm0",
-                "movaps [rsp + 16], xmm1",
-                "movaps [rsp + 32], xmm2",
-                "movaps [rsp + 48], xmm3",
-                "movaps [rsp + 64], xmm4",
-                "movaps [rsp + 80], xmm5",
-                "movaps [rsp + 96], xmm6",
-                "movaps [rsp + 112], xmm7",
-                "movaps [rsp + 128], xmm8",
-                "movaps [rsp + 144], xmm9",
-                "movaps [rsp + 160], xmm10",
-                "movaps [rsp + 176], xmm11",
-                "movaps [rsp + 192], xmm12",
-                "movaps [rsp + 208], xmm13",
-                "movaps [rsp + 224], xmm14",
-                "movaps [rsp + 240], xmm15",
-                "mov rcx, rdx",
-                "mov edx, esi",
-                "mov rsi, rdi",
-                call_rust!(),
-                "jnz 2f",
-                "movaps xmm0, [rsp]",
-                "movaps xmm1, [rsp + 16]",
-                "movaps xmm2, [rsp + 32]",
-                "movaps xmm3, [rsp + 48]",
-                "movaps xmm4, [rsp + 64]",
-                "movaps xmm5, [rsp + 80]",
-                "movaps xmm6, [rsp + 96]",
-                "movaps xmm7, [rsp + 112]",
-                "movaps xmm8, [rsp + 128]",
-                "movaps xmm9, [rsp + 144]",
-                "movaps xmm10, [rsp + 160]",
-                "movaps xmm11, [rsp + 176]",
-                "movaps xmm12, [rsp + 192]",
-                "movaps xmm13, [rsp + 208]",
-                "movaps xmm14, [rsp + 224]",
-                "movaps xmm15, [rsp + 240]",
-                "add rsp, 256",
-                "pop r11",
-                "pop r10",
-                "pop r9",
-                "pop r8",
-                "pop rdi",
-                "pop rsi",
-                "pop rdx",
-                "pop rcx",
-                "pop rax",
-                "ret",
-                "2:",
-                unwind!(),
-                pc = const disp!(pc),
-                budget = const disp!(budget),
-                value = const disp!(value),
-                on_at = const Exit::ON_AT as i32,
-                left = const disp!(left_fcr),
-                host = const disp!(host_fcr),
-                state = const STATE,
-                sp = const disp!(entry_sp),
-                target = sym $target,
-            )
-        }
-    };
-}
 
 tier2_thunk!(walk_load, slow::page_load::<G>);
 tier2_thunk!(walk_store, slow::page_store::<G>);
