@@ -18,7 +18,9 @@ fn place<G: Guest>(cpu: &mut Cpu<G>, meta: u32, insn_pc: u64) {
     cpu.unretired = (meta >> 16 & 0xff) as i64;
 }
 
-fn finish<G: Guest, const TIER2: bool>(cpu: &mut Cpu<G>, result: Result<u64, Exception>) -> u64 {
+/// `moves`: what was done may have changed under which tags code is found. Accesses do not: they drop no fetch translation, and leave
+/// mode, rights and block key alone.
+fn finish<G: Guest, const TIER2: bool>(cpu: &mut Cpu<G>, result: Result<u64, Exception>, moves: bool) -> u64 {
     if result.is_err() {
         cpu.budget += cpu.unretired;
         cpu.unretired = 0;
@@ -39,7 +41,9 @@ fn finish<G: Guest, const TIER2: bool>(cpu: &mut Cpu<G>, result: Result<u64, Exc
     if word == Exit::DISPATCH {
         return dispatch(cpu);
     }
-    cpu.refresh_tag();
+    if moves {
+        cpu.refresh_tag();
+    }
     word
 }
 
@@ -80,7 +84,7 @@ pub unsafe extern "sysv64" fn load<G: Guest>(cpu: *mut Cpu<G>, va: u64, meta: u3
         cpu.value = v;
         ON
     });
-    finish::<G, false>(cpu, done)
+    finish::<G, false>(cpu, done, false)
 }
 
 /// A store of `core.value`.
@@ -93,7 +97,7 @@ pub unsafe extern "sysv64" fn store<G: Guest>(cpu: *mut Cpu<G>, va: u64, meta: u
     place(cpu, meta, insn_pc);
     let value = cpu.value;
     let done = cpu.store(va, MemFlags(meta & 0xffff), value).map(|()| ON);
-    finish::<G, false>(cpu, done)
+    finish::<G, false>(cpu, done, false)
 }
 
 /// Any op but terminators (`callend` excepted) and ops relative to the block's pc.
@@ -113,7 +117,7 @@ pub unsafe extern "sysv64" fn op<G: Guest, const TIER2: bool>(
     let done = run(cpu, &op);
     // The helper may have set the rounding mode.
     cpu.left_fcr = super::fcr(cpu.fenv.rm);
-    finish::<G, TIER2>(cpu, done)
+    finish::<G, TIER2>(cpu, done, matches!(op.code, Opcode::Call | Opcode::CallEnd))
 }
 
 /// Brings the page of the load at `core.value` into the TLB; its addend, or [`NO_PAGE`], goes to `core.value`. For tier 2.
@@ -137,7 +141,6 @@ pub unsafe extern "sysv64" fn page_store<G: Guest>(cpu: *mut Cpu<G>) -> u64 {
 fn page<G: Guest>(cpu: &mut Cpu<G>, access: Access) -> u64 {
     let (va, flags) = (cpu.value, MemFlags(cpu.core.access));
     cpu.value = cpu.page_addend(va, flags, access).unwrap_or(NO_PAGE);
-    cpu.refresh_tag();
     cpu.note_kills();
     ON
 }

@@ -38,7 +38,6 @@ pub unsafe extern "sysv64" fn run<G: Guest>(cpu: *mut Cpu<G>, idiom: *const Idio
         cpu.core.idioms[1] += done * idiom.insns;
     }
     cpu.value = done * idiom.insns;
-    cpu.refresh_tag();
     cpu.note_kills();
     0
 }
