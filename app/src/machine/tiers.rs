@@ -81,10 +81,11 @@ pub fn report(status: &Status) -> String {
         compiler(c, 0),
         compiler(c, 1),
         format!(
-            "code memory: {} in use; {} translations invalidated, {} evicted; {} regions wait",
+            "code memory: {} in use; {} translations invalidated, {} evicted, {} kept because they were used; {} regions wait",
             bytes(c.code_bytes),
             grouped(c.invalidated),
             grouped(c.evicted),
+            grouped(c.reopened),
             grouped(c.queued)
         ),
         format!(

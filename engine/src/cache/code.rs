@@ -18,7 +18,7 @@ use crate::mem::{PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// A block of guest code in the cache.
 #[derive(Debug)]
@@ -40,6 +40,10 @@ pub struct Code {
     dead: AtomicBool,
     /// Address of the record of its best translation; 0 = none.
     record: AtomicU64,
+    /// Address of the record of its tier 1 code, which may be gone.
+    tier1_record: AtomicU64,
+    /// How often its translations were dropped for room.
+    forgotten: AtomicU32,
     /// Waits for tier 2, or tier 2 will not have it.
     asked: AtomicBool,
     /// Tier 1 will not have it.
@@ -59,6 +63,8 @@ impl Code {
             key,
             dead: AtomicBool::new(false),
             record: AtomicU64::new(0),
+            tier1_record: AtomicU64::new(0),
+            forgotten: AtomicU32::new(0),
             asked: AtomicBool::new(false),
             refused: AtomicBool::new(false),
         }
@@ -73,6 +79,26 @@ impl Code {
     /// Names its best translation.
     pub fn set_record(&self, record: u64) {
         self.record.store(record, Ordering::Release);
+    }
+
+    /// Address of the record that its tier 1 code had when it was last compiled; 0 = never.
+    pub fn tier1_record(&self) -> u64 {
+        self.tier1_record.load(Ordering::Relaxed)
+    }
+
+    /// Names its tier 1 code.
+    pub fn set_tier1_record(&self, record: u64) {
+        self.tier1_record.store(record, Ordering::Relaxed);
+    }
+
+    /// How often its runs were [forgotten](Code::forget_runs).
+    pub fn forgotten(&self) -> u32 {
+        self.forgotten.load(Ordering::Relaxed)
+    }
+
+    /// It was not used enough to keep its translation: all harts count its runs anew.
+    pub fn forget_runs(&self) {
+        self.forgotten.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Marks it as asked for at tier 2; false if it was.
@@ -99,6 +125,12 @@ impl Code {
     #[inline(always)]
     pub fn is_dead(&self) -> bool {
         self.dead.load(Ordering::Relaxed)
+    }
+
+    /// As if its bytes had been written.
+    #[cfg(test)]
+    pub fn mark_dead(&self) {
+        self.dead.store(true, Ordering::Release);
     }
 
     /// Whether it ends with a branch back, to itself included, that is not a call.

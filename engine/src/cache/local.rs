@@ -21,8 +21,10 @@ pub struct Local {
     pub code: Arc<Code>,
     /// Successors by exit, or [`NO_LINK`].
     pub links: [u32; 2],
-    /// Entries by this hart.
+    /// Entries by this hart, since they were last forgotten.
     pub runs: u64,
+    /// [`Code::forgotten`] as this hart has seen it.
+    pub forgotten: u32,
 }
 
 /// One hart's blocks.
@@ -56,7 +58,8 @@ impl Locals {
         self.bytes += code.host_bytes();
         let i = self.blocks.len() as u32;
         self.by_pa.insert((code.pa, code.key), i);
-        self.blocks.push(Local { code, links: [NO_LINK; 2], runs: 0 });
+        let forgotten = code.forgotten();
+        self.blocks.push(Local { code, links: [NO_LINK; 2], runs: 0, forgotten });
         i
     }
 

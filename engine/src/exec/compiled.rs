@@ -5,6 +5,7 @@ use super::mode::{BlockCompilers, Mode, Settings, Tuning};
 use super::sampling::Sampling;
 use super::vcpu::{Found, Stop, Vcpu};
 use crate::cache::code::Code;
+use crate::cache::local::Local;
 use crate::guest::{Flow, Guest, HelperDesc};
 use crate::host::{self, Tier1};
 use crate::jit::abi::Exit;
@@ -25,6 +26,8 @@ use std::time::Instant;
 
 /// More instructions than a region asks for at a poll. With less left of a slice it is over.
 const LONGEST_REGION: i64 = 2048;
+/// How often the threshold of tier 1 is doubled for code that was dropped for room.
+const DOUBLINGS: u32 = 2;
 
 /// What the run loop does after compiled code was left.
 pub(super) enum After {
@@ -87,6 +90,12 @@ impl Compiled {
             misses: 0,
             insns: 0,
         }
+    }
+
+    /// Runs after which a block is compiled: more if its code had to make room for other code before.
+    #[inline]
+    fn runs_before_tier1(&self, local: &Local) -> u64 {
+        self.tier1_runs << local.forgotten.min(DOUBLINGS)
     }
 
     /// Whether compiled code may run in this slice.
@@ -191,7 +200,14 @@ impl<G: Guest> Vcpu<G> {
         let local = self.locals.get(index);
         let entry = match self.code.translations().entry(&local.code) {
             Some(entry) => entry,
-            None if local.runs < self.compiled.tier1_runs && !self.compiled.pinned => return None,
+            None if local.runs < self.compiled.runs_before_tier1(local) && !self.compiled.pinned => {
+                return None;
+            }
+            None if local.forgotten != local.code.forgotten() => {
+                // It was compiled and had to go: it shows anew that it is worth the room.
+                (local.runs, local.forgotten) = (0, local.code.forgotten());
+                return None;
+            }
             None => {
                 let (code, runs) = (local.code.clone(), local.runs);
                 if self.compiled.pinned && !self.is_ripe(&code, runs) {
@@ -322,8 +338,7 @@ impl<G: Guest> Vcpu<G> {
                 return None;
             }
         };
-        if translations.code_bytes() > self.compiled.code_bytes {
-            translations.evict_to(self.compiled.code_bytes / 4 * 3);
+        if translations.make_room(self.compiled.code_bytes) {
             self.sync_translations();
         }
         let level = self.compiled.wanted.pins.level(code.pa);
@@ -336,7 +351,7 @@ impl<G: Guest> Vcpu<G> {
             _ => self.compiled.policy.tier2_runs(code.insns),
         };
         let heat = profile.then_some(runs_there.clamp(1, i32::MAX as u32 / 2) as i32);
-        if !translations.install(Tier::One, vec![code.clone()], &emitted, heat) {
+        if !translations.install(Tier::One, [code.clone()], &emitted, heat) {
             // Something else is wanted by now; or there is no memory.
             self.follow_wanted();
             return None;

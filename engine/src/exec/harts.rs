@@ -139,6 +139,7 @@ impl<G: Guest> Harts<G> {
             failed: pair(&c.failed),
             invalidated: c.invalidated.load(Ordering::Relaxed),
             evicted: c.evicted.load(Ordering::Relaxed),
+            reopened: c.reopened.load(Ordering::Relaxed),
             code_bytes: translations.code_bytes(),
             queued: self.queue.len() as u64,
             jump_hits: sum(&|h| &h.lookups[0]),

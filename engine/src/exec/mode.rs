@@ -154,6 +154,8 @@ pub struct TierCounts {
     pub invalidated: u64,
     /// Translations dropped for room.
     pub evicted: u64,
+    /// Translations that were next to be dropped and were used again.
+    pub reopened: u64,
     /// Bytes of code memory in use now.
     pub code_bytes: u64,
     /// Regions that wait for a compiler now.

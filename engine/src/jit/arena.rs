@@ -3,7 +3,8 @@
 //! The problem: code must be written while other harts run other code beside it, freed and reused, and never be writable
 //! where it is executable. So the code lies in a memory file that is mapped twice: read-execute where it runs, read-write somewhere
 //! else. Behind the executable mapping, in the same reservation, lie the records: plain memory, never executable. Code
-//! reaches its record rip-relative, so the distance must fit 31 bits, and bytes never change once written.
+//! reaches its record rip-relative, so the distance must fit 31 bits, and bytes never change once written. Records come in few
+//! sizes, most in the smallest, so theirs is a free list for each.
 
 use super::emitted::Emitted;
 use super::record::{Record, record_bytes};
@@ -20,8 +21,11 @@ pub const CODE_SPACE: usize = 512 << 20;
 const RECORD_SPACE: usize = 256 << 20;
 /// Granule of code: entries are aligned to it.
 const CODE_GRANULE: usize = 32;
-/// Granule of records.
-const RECORD_GRANULE: usize = 16;
+/// The smallest record, and what others are powers of two of.
+const RECORD_GRANULE: usize = 32;
+/// Sizes of records.
+const RECORD_SIZES: usize = 9;
+const _: () = assert!(record_bytes(super::translations::MAX_LINKS) <= RECORD_GRANULE << (RECORD_SIZES - 1));
 
 /// No host memory for code.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +85,35 @@ impl Space {
     }
 }
 
+/// Free records.
+#[derive(Default)]
+struct Records {
+    free: [Vec<u32>; RECORD_SIZES],
+    /// Behind the last one ever used.
+    end: usize,
+}
+
+impl Records {
+    fn size(bytes: usize) -> usize {
+        bytes.div_ceil(RECORD_GRANULE).next_power_of_two().trailing_zeros() as usize
+    }
+
+    fn alloc(&mut self, bytes: usize) -> Option<(usize, usize)> {
+        let size = Records::size(bytes);
+        let len = RECORD_GRANULE << size;
+        if let Some(granule) = self.free.get_mut(size)?.pop() {
+            return Some((granule as usize * RECORD_GRANULE, len));
+        }
+        let offset = self.end;
+        self.end = offset.checked_add(len).filter(|end| *end <= RECORD_SPACE)?;
+        Some((offset, len))
+    }
+
+    fn free(&mut self, (offset, len): (usize, usize)) {
+        self.free[Records::size(len)].push((offset / RECORD_GRANULE) as u32);
+    }
+}
+
 /// A translation's place. Not freed by dropping: whoever owns it hands it back once no hart can be inside.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Place {
@@ -97,7 +130,7 @@ impl Place {
 
 struct Spaces {
     code: Space,
-    records: Space,
+    records: Records,
 }
 
 /// The memory.
@@ -144,10 +177,7 @@ impl Arena {
                 return Err(e.into());
             }
         };
-        let spaces = Spaces {
-            code: Space::new(CODE_SPACE, CODE_GRANULE),
-            records: Space::new(RECORD_SPACE, RECORD_GRANULE),
-        };
+        let spaces = Spaces { code: Space::new(CODE_SPACE, CODE_GRANULE), records: Records::default() };
         Ok(Arena { base: base.cast(), alias: alias.cast(), spaces: Mutex::new(spaces) })
     }
 
@@ -160,7 +190,7 @@ impl Arena {
     pub fn install(&self, emitted: &Emitted, heat: i32, gone: u64) -> Option<Place> {
         let place = self.reserve(emitted.code.len(), emitted.stubs.len())?;
         let entry = self.entry(&place);
-        let record = self.base as u64 + (CODE_SPACE + place.record.0) as u64;
+        let record = self.record_address(&place);
         // SAFETY: the place is inside of the writable alias, and nobody else has it.
         let code = unsafe { std::slice::from_raw_parts_mut(self.alias.add(place.code.0), place.code.1) };
         let (body, rest) = code.split_at_mut(emitted.code.len());
@@ -209,6 +239,20 @@ impl Arena {
         self.base as u64 + place.code.0 as u64
     }
 
+    /// Granules of the largest record.
+    pub const MOST_GRANULES: usize = 1 << (RECORD_SIZES - 1);
+
+    /// Address of a translation's record.
+    pub fn record_address(&self, place: &Place) -> u64 {
+        self.base as u64 + (CODE_SPACE + place.record.0) as u64
+    }
+
+    /// The number of the granule of records that holds this address.
+    pub fn record_granule(&self, address: u64) -> Option<usize> {
+        let offset = address.checked_sub(self.base as u64 + CODE_SPACE as u64)? as usize;
+        (offset < RECORD_SPACE).then_some(offset / RECORD_GRANULE)
+    }
+
     /// A translation's record.
     pub fn record(&self, place: &Place) -> &Record {
         // SAFETY: places come from this arena, lie in the mapping, are aligned to 16 and at least as large as a record; all
@@ -228,7 +272,7 @@ impl Arena {
     pub fn free(&self, place: Place) {
         let mut spaces = self.spaces.lock();
         spaces.code.free(place.code.0, place.code.1);
-        spaces.records.free(place.record.0, place.record.1);
+        spaces.records.free(place.record);
     }
 
     /// The bytes of a translation as they lie in memory.

@@ -3,13 +3,13 @@
 //! The problem: harts run code, and jump from translation to translation, while others compile, write guest code or make
 //! room. So there is one owner of all links. A translation goes in steps: its record's entry and every link into it are set to
 //! leave for the dispatcher; then its memory waits until every hart has begun another slice, because a hart can be inside until
-//! then; records wait longer, until every hart has cleared its jump cache, which names them.
+//! then; records wait longer, until every hart has cleared its jump cache, which names them. [`room`] says which go when memory is
+//! full.
 //!
 //! Lock order: a shard of the [code map](crate::cache::code) before the lock here.
 
 use super::arena::{Arena, Place};
 use super::emitted::Emitted;
-use super::record::link_offset;
 use super::wanted::{Flavour, Made, Wanted};
 use crate::cache::code::Code;
 use crate::host;
@@ -17,11 +17,17 @@ use crate::tier::events::{Events, What};
 use crate::tier::heat::Heat;
 use crate::tier::pins::Pins;
 use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
-use std::collections::{BTreeMap, VecDeque};
+use smallvec::SmallVec;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
+use units::{Id, Unit, Units};
+
+mod room;
+#[cfg(test)]
+mod tests;
+mod units;
 
 /// Which compiler made a translation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -36,42 +42,8 @@ pub enum Tier {
 /// Most link slots of a translation.
 pub const MAX_LINKS: usize = 512;
 
-/// Number of a translation; never used twice.
-type Id = u64;
-
-/// A link slot: translation and number of the slot.
-type Slot = (Id, usize);
-
-struct Unit {
-    tier: Tier,
-    place: Place,
-    /// Blocks that it was made from, the entry first. It lives no longer than any of them.
-    parts: Vec<Arc<Code>>,
-    /// What each slot holds while it is not linked.
-    stubs: Vec<u64>,
-    /// Where each slot leads.
-    targets: Vec<Option<Id>>,
-    /// Slots that lead here.
-    incoming: Vec<Slot>,
-    /// Runs counted before the counter was last set, and what it was set to.
-    counter: (u64, i32),
-    /// How hot it was when its counter last ran out.
-    heat: Heat,
-    /// It counts its runs.
-    counts: bool,
-}
-
-impl Unit {
-    fn made(&self, arena: &Arena) -> Made<'_> {
-        let current = self.parts.first().is_some_and(|c| c.record() == address(arena, &self.place));
-        Made { tier: self.tier, parts: &self.parts, counts: self.counts, current }
-    }
-
-    /// Whether `code` is its entry.
-    fn begins_with(&self, code: &Arc<Code>) -> bool {
-        self.parts.first().is_some_and(|c| Arc::ptr_eq(c, code))
-    }
-}
+/// Blocks that a translation is made from, the entry first.
+pub type Parts = SmallVec<[Arc<Code>; 1]>;
 
 struct Retired {
     epoch: u64,
@@ -80,23 +52,21 @@ struct Retired {
 
 #[derive(Default)]
 struct Inner {
-    next: Id,
-    /// By number, which is by age.
-    units: BTreeMap<Id, Unit>,
-    /// By address of the record.
-    by_record: FxHashMap<u64, Id>,
-    /// Translations that a block is part of, by the block's address.
-    by_code: FxHashMap<usize, Vec<Id>>,
+    units: Units,
     retired: VecDeque<Retired>,
     /// Nothing is installed that does not fit this.
     wanted: Arc<Wanted>,
 }
 
 impl Inner {
-    /// The translations that a block is part of, oldest first.
-    fn units_of(&self, code: &Arc<Code>) -> impl Iterator<Item = &Unit> {
-        let ids = self.by_code.get(&key(code)).map_or(&[][..], Vec::as_slice);
-        ids.iter().filter_map(|id| self.units.get(id))
+    /// The translations that a block is part of, tier 1 first, then the oldest.
+    fn units_of(&self, arena: &Arena, code: &Code) -> impl Iterator<Item = &Unit> {
+        self.units.of(arena, code).into_iter().filter_map(|id| self.units.get(id))
+    }
+
+    /// The tier 1 code of a block.
+    fn tier1_of(&self, arena: &Arena, code: &Code) -> Option<&Unit> {
+        self.units.get(self.units.tier1_of(arena, code)?)
     }
 }
 
@@ -117,6 +87,8 @@ pub struct TranslationCounts {
     pub invalidated: AtomicU64,
     /// Dropped for room.
     pub evicted: AtomicU64,
+    /// Nearly dropped for room, and used again.
+    pub reopened: AtomicU64,
     /// Links made.
     pub linked: AtomicU64,
 }
@@ -130,16 +102,14 @@ pub struct Translations {
     epoch: AtomicU64,
     /// What each hart had seen when it last began a slice; `u64::MAX` while it runs no guest code.
     seen: Vec<AtomicU64>,
+    /// Bytes of code that is not waiting to be freed.
+    live: AtomicU64,
     /// Moves when something else is wanted.
     wants: AtomicU64,
     /// Counts.
     pub counts: TranslationCounts,
     /// What was decided, and why.
     pub events: Events,
-}
-
-fn key(code: &Arc<Code>) -> usize {
-    Arc::as_ptr(code) as usize
 }
 
 impl Translations {
@@ -150,6 +120,7 @@ impl Translations {
             inner: Mutex::default(),
             epoch: AtomicU64::new(1),
             seen: (0..harts).map(|_| AtomicU64::new(u64::MAX)).collect(),
+            live: AtomicU64::new(0),
             wants: AtomicU64::new(1),
             counts: TranslationCounts::default(),
             events: Events::default(),
@@ -191,8 +162,10 @@ impl Translations {
     /// Installs a translation of `parts` (entry first). If all of them live, entries and links to the entry block lead to it
     /// from now on. `heat`: the runs after which it asks for the tier above; `None` if it does not count them. False if a part has died, there
     /// is no room, or it is not what is wanted (any more).
-    pub fn install(&self, tier: Tier, parts: Vec<Arc<Code>>, emitted: &Emitted, heat: Option<i32>) -> bool {
+    pub fn install(&self, tier: Tier, parts: impl Into<Parts>, emitted: &Emitted, heat: Option<i32>) -> bool {
+        let parts = parts.into();
         let (Some(head), Some(arena)) = (parts.first().cloned(), self.arena()) else { return false };
+        let now = Heat::new(Instant::now());
         let mut inner = self.inner.lock();
         // Whoever kills a block marks it dead first and then comes here.
         if parts.iter().any(|c| c.is_dead()) {
@@ -203,46 +176,31 @@ impl Translations {
         if !inner.wanted.fits(&made) {
             return false;
         }
-        let (counts, heat) = (heat.is_some(), heat.unwrap_or(i32::MAX));
-        if tier == Tier::One && head.record() != 0 {
+        let old = head.record();
+        if tier == Tier::One && old != 0 {
             // Another hart was first.
             return true;
         }
-        let Some(place) = arena.install(emitted, heat, host::gone()) else { return false };
-        let (entry, record) = (arena.entry(&place), address(arena, &place));
-        let id = inner.next;
-        inner.next += 1;
+        let counter = (heat.unwrap_or(i32::MAX), heat.is_some());
+        let Some(place) = arena.install(emitted, counter.0, host::gone()) else { return false };
+        let record = arena.record_address(&place);
         let i = tier as usize - 1;
         self.counts.installed[i].fetch_add(1, Ordering::Relaxed);
         self.counts.insns[i].fetch_add(parts.iter().map(|c| c.insns as u64).sum(), Ordering::Relaxed);
         self.counts.host_bytes[i].fetch_add(emitted.code.len() as u64, Ordering::Relaxed);
-        for part in &parts {
-            inner.by_code.entry(key(part)).or_default().push(id);
+        let id = inner.units.insert(arena, Unit::new(tier, place, parts, emitted, counter, now));
+        if let Some(lower) = inner.units.by_record(arena, old) {
+            inner.units.take_over(arena, lower, id);
         }
-        inner.by_record.insert(record, id);
-        let stubs: Vec<u64> = emitted.stubs.iter().map(|&s| entry + s as u64).collect();
-        let targets = vec![None; stubs.len()];
-        let mut unit = Unit {
-            tier,
-            place,
-            parts,
-            stubs,
-            targets,
-            incoming: Vec::new(),
-            counter: (0, heat),
-            heat: Heat::new(Instant::now()),
-            counts,
-        };
-        let old = head.record();
-        if let Some(&lower) = inner.by_record.get(&old) {
-            take_over(arena, &mut inner, lower, id, &mut unit);
+        if tier == Tier::One {
+            head.set_tier1_record(record);
         }
-        inner.units.insert(id, unit);
         head.set_record(record);
+        self.live.store(inner.units.ages.bytes(), Ordering::Relaxed);
         true
     }
 
-    /// Where to enter the translation with this record.
+    /// Where to enter the best translation of a block.
     #[inline]
     pub fn entry(&self, code: &Code) -> Option<u64> {
         let record = code.record();
@@ -251,7 +209,25 @@ impl Translations {
         }
         // SAFETY: a block's record word is the address of a record of this arena; records are not reused before every hart
         // has begun another slice after the word changed, and the caller is in one.
-        Some(unsafe { &*(record as *const super::record::Record) }.entry.load(Ordering::Acquire))
+        let entry = unsafe { &*(record as *const super::record::Record) }.entry.load(Ordering::Acquire);
+        if entry == host::gone() { self.reopen(code) } else { Some(entry) }
+    }
+
+    /// The entry of a block's best translation that may have been made cool, see [`room`].
+    #[cold]
+    fn reopen(&self, code: &Code) -> Option<u64> {
+        let arena = self.arena()?;
+        let mut inner = self.inner.lock();
+        let id = inner.units.by_record(arena, code.record())?;
+        self.use_again(arena, &mut inner, id);
+        Some(arena.entry(&inner.units.get(id)?.place))
+    }
+
+    fn use_again(&self, arena: &Arena, inner: &mut Inner, id: Id) {
+        if inner.units.is_cool(id) {
+            inner.units.reopen(arena, id);
+            self.counts.reopened.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Leads the link slot at address `slot` to the translation of `to`, if `accept` agrees with the block that the slot's
@@ -259,27 +235,14 @@ impl Translations {
     pub fn link(&self, slot: u64, to: &Code, accept: impl FnOnce(&Code) -> bool) -> bool {
         let Some(arena) = self.arena() else { return false };
         let mut inner = self.inner.lock();
-        let Some((from, n)) = owner(&inner, arena, slot) else { return false };
-        let Some(&target) = inner.by_record.get(&to.record()) else { return false };
-        if to.is_dead() || !inner.units.get(&from).is_some_and(|u| u.parts.first().is_some_and(|c| accept(c)))
-        {
+        let Some(from) = inner.units.owner(arena, slot) else { return false };
+        let Some(target) = inner.units.by_record(arena, to.record()) else { return false };
+        if to.is_dead() || !inner.units.get(from.0).is_some_and(|u| accept(u.head())) {
             return false;
         }
-        let Some(unit) = inner.units.get_mut(&target) else { return false };
-        let entry = arena.entry(&unit.place);
-        unit.incoming.push((from, n));
-        if let Some(source) = inner.units.get_mut(&from) {
-            let before = source.targets[n].replace(target);
-            arena.link(&source.place, n).store(entry, Ordering::Release);
-            if let Some(before) = before
-                && before != target
-                && let Some(unit) = inner.units.get_mut(&before)
-            {
-                unit.incoming.retain(|&s| s != (from, n));
-            }
-        }
+        self.use_again(arena, &mut inner, target);
         self.counts.linked.fetch_add(1, Ordering::Relaxed);
-        true
+        inner.units.link(arena, from, target)
     }
 
     /// Leads the link slot at address `slot` to the thunk that looks in the jump cache, for good: what lies at its target may change.
@@ -296,55 +259,57 @@ impl Translations {
 
     /// The counter in this record ran out: the entry block of its translation, its tier, and its heat now.
     pub fn hot(&self, record: u64) -> Option<(Arc<Code>, Tier, f64)> {
+        let arena = self.arena()?;
         let mut inner = self.inner.lock();
-        let id = *inner.by_record.get(&record)?;
-        let unit = inner.units.get_mut(&id)?;
+        let id = inner.units.by_record(arena, record)?;
+        let unit = inner.units.get_mut(id)?;
         let heat = unit.heat.add(unit.counter.1.max(0) as u64, Instant::now());
-        Some((unit.parts.first()?.clone(), unit.tier, heat))
+        Some((unit.head().clone(), unit.tier, heat))
     }
 
     /// What the tier 1 translation of a block has counted: runs, and how often exit 1 was taken.
     pub fn profile(&self, code: &Arc<Code>) -> Option<(u64, u64)> {
         let arena = self.arena()?;
         let inner = self.inner.lock();
-        inner.units_of(code).find(|u| u.tier == Tier::One).map(|u| {
-            let record = arena.record(&u.place);
-            let runs = u.counter.1.wrapping_sub(record.heat.load(Ordering::Relaxed)).max(0) as u64;
-            (u.counter.0 + runs, record.taken.load(Ordering::Relaxed) as u32 as u64)
-        })
+        let unit = inner.tier1_of(arena, code)?;
+        let record = arena.record(&unit.place);
+        let runs = unit.counter.1.wrapping_sub(record.heat.load(Ordering::Relaxed)).max(0) as u64;
+        Some((unit.counter.0 + runs, record.taken.load(Ordering::Relaxed) as u32 as u64))
     }
 
-    /// The tiers of all translations that a block is part of, oldest first.
+    /// The tiers of all translations that a block is part of, tier 1 first.
     pub fn tiers_of(&self, code: &Arc<Code>) -> Vec<Tier> {
-        self.inner.lock().units_of(code).map(|u| u.tier).collect()
+        let Some(arena) = self.arena() else { return Vec::new() };
+        self.inner.lock().units_of(arena, code).map(|u| u.tier).collect()
     }
 
     /// The blocks with which translations of `tier` begin that are linked to `code`.
     pub fn linked_from(&self, code: &Arc<Code>, tier: Tier) -> Vec<Arc<Code>> {
+        let Some(arena) = self.arena() else { return Vec::new() };
         let inner = self.inner.lock();
-        let own = inner.units_of(code).filter(|u| u.begins_with(code));
-        let from = own.flat_map(|u| &u.incoming).filter_map(|(id, _)| inner.units.get(id));
-        from.filter(|u| u.tier == tier).filter_map(|u| u.parts.first()).cloned().collect()
+        let own = inner.units_of(arena, code).filter(|u| u.begins_with(code));
+        let from = own.flat_map(|u| &u.incoming).filter_map(|(id, _)| inner.units.get(*id));
+        from.filter(|u| u.tier == tier).map(|u| u.head().clone()).collect()
     }
 
-    /// Which exits of a block's tier 1 code are linked, which is: were taken.
+    /// Which exits of a block's tier 1 code have been linked, which is: were taken.
     pub fn linked_exits(&self, code: &Arc<Code>) -> Option<[bool; 2]> {
         let inner = self.inner.lock();
-        let unit = inner.units_of(code).find(|u| u.tier == Tier::One)?;
-        Some([0, 1].map(|n| unit.targets.get(n).is_some_and(Option::is_some)))
+        Some(inner.tier1_of(self.arena()?, code)?.taken())
     }
 
     /// Whether a region begins with `code`.
     pub fn is_head(&self, code: &Arc<Code>) -> bool {
-        self.inner.lock().units_of(code).any(|u| u.tier == Tier::Two && u.begins_with(code))
+        let Some(arena) = self.arena() else { return false };
+        self.inner.lock().units_of(arena, code).any(|u| u.tier == Tier::Two && u.begins_with(code))
     }
 
     /// Sets the heat counter of the record at this address, if a translation still has it.
     pub fn set_heat(&self, record: u64, heat: i32) {
         let Some(arena) = self.arena() else { return };
         let mut inner = self.inner.lock();
-        let id = inner.by_record.get(&record).copied();
-        if let Some(unit) = id.and_then(|id| inner.units.get_mut(&id)) {
+        let id = inner.units.by_record(arena, record);
+        if let Some(unit) = id.and_then(|id| inner.units.get_mut(id)) {
             let counter = &arena.record(&unit.place).heat;
             let runs = unit.counter.1.wrapping_sub(counter.load(Ordering::Relaxed)).max(0) as u64;
             unit.counter = (unit.counter.0 + runs, heat);
@@ -355,7 +320,12 @@ impl Translations {
     /// Drops all translations that a dead block is part of. Whether there were any.
     pub fn discard(&self, code: &Arc<Code>) -> bool {
         let mut inner = self.inner.lock();
-        let Some(ids) = inner.by_code.remove(&key(code)) else { return false };
+        // Without any translation there is no memory for them either.
+        let Some(arena) = self.arena.get().and_then(Option::as_ref) else { return false };
+        let ids = inner.units.of(arena, code);
+        if ids.is_empty() {
+            return false;
+        }
         self.counts.invalidated.fetch_add(ids.len() as u64, Ordering::Relaxed);
         self.events.push(code.pa, What::Invalidated { count: ids.len() as u32 }, 0, 0);
         self.retire_all(&mut inner, &ids);
@@ -405,14 +375,14 @@ impl Translations {
             let moved = made.tier == Tier::One && made.current && !wanted.same_level(&before, made.parts);
             moved || !wanted.fits(&made)
         };
-        let ids: Vec<Id> = inner.units.iter().filter(|(_, u)| goes(u)).map(|(&id, _)| id).collect();
+        let ids: Vec<Id> = inner.units.all().filter(|(_, u)| goes(u)).map(|(id, _)| id).collect();
         self.retire_all(inner, &ids);
     }
 
     /// Drops everything.
     pub fn discard_all(&self) {
         let mut inner = self.inner.lock();
-        let ids: Vec<Id> = inner.units.keys().copied().collect();
+        let ids: Vec<Id> = inner.units.all().map(|(id, _)| id).collect();
         self.retire_all(&mut inner, &ids);
     }
 
@@ -424,28 +394,31 @@ impl Translations {
             let epoch = self.epoch.load(Ordering::SeqCst) + 1;
             ids.iter().for_each(|&id| retire(arena, inner, epoch, id));
             self.epoch.fetch_add(1, Ordering::SeqCst);
+            self.live.store(inner.units.ages.bytes(), Ordering::Relaxed);
         }
     }
 
-    /// Makes room: drops the oldest translations until at most `bytes` of code are in use that is not waiting to be freed.
-    pub fn evict_to(&self, bytes: u64) {
+    /// Sees to it that at most `limit` bytes of code are in use, what waits to be freed not counted. Whether anything was dropped.
+    #[inline]
+    pub fn make_room(&self, limit: u64) -> bool {
+        room::is_tight(self.live.load(Ordering::Relaxed), limit) && self.drop_unused(limit)
+    }
+
+    #[cold]
+    fn drop_unused(&self, limit: u64) -> bool {
+        let Some(arena) = self.arena() else { return false };
         let mut inner = self.inner.lock();
-        let waiting: u64 = inner.retired.iter().map(|r| r.place.code_bytes() as u64).sum();
-        let mut used = self.code_bytes().saturating_sub(waiting);
-        let mut out = Vec::new();
-        for (&id, unit) in &inner.units {
-            if used <= bytes {
-                break;
-            }
-            used = used.saturating_sub(unit.place.code_bytes() as u64);
-            out.push(id);
-        }
+        let out = inner.units.make_room(arena, limit);
         if out.is_empty() {
-            return;
+            return false;
+        }
+        for id in &out {
+            inner.units.get(*id).into_iter().for_each(|unit| unit.head().forget_runs());
         }
         self.counts.evicted.fetch_add(out.len() as u64, Ordering::Relaxed);
         self.events.push(0, What::Evicted { count: out.len() as u32 }, 0, 0);
         self.retire_all(&mut inner, &out);
+        true
     }
 
     /// Frees what no hart can be inside of any more.
@@ -460,77 +433,29 @@ impl Translations {
     }
 }
 
-fn address(arena: &Arena, place: &Place) -> u64 {
-    std::ptr::from_ref(arena.record(place)) as u64
-}
-
-/// Leads what led to `lower` to the new translation `id` instead.
-fn take_over(arena: &Arena, inner: &mut Inner, lower: Id, id: Id, unit: &mut Unit) {
-    let entry = arena.entry(&unit.place);
-    let Some(old) = inner.units.get_mut(&lower) else { return };
-    arena.record(&old.place).entry.store(entry, Ordering::Release);
-    unit.incoming = std::mem::take(&mut old.incoming);
-    for &(from, slot) in &unit.incoming {
-        if let Some(source) = inner.units.get_mut(&from) {
-            source.targets[slot] = Some(id);
-            arena.link(&source.place, slot).store(entry, Ordering::Release);
-        }
-    }
-}
-
-/// The translation to which a link slot belongs, and the number of the slot.
-fn owner(inner: &Inner, arena: &Arena, slot: u64) -> Option<Slot> {
-    // Slots lie behind the head of their record, and records do not overlap.
-    (0..MAX_LINKS as u64).find_map(|i| {
-        let id = *inner.by_record.get(&(slot & !15).checked_sub(i * 16)?)?;
-        let unit = inner.units.get(&id)?;
-        let first = address(arena, &unit.place) + link_offset(0) as u64;
-        let n = (slot.checked_sub(first)? / 8) as usize;
-        (n < unit.stubs.len()).then_some((id, n))
-    })
-}
-
 /// Unlinks a translation and lets its memory wait.
 fn retire(arena: &Arena, inner: &mut Inner, epoch: u64, id: Id) {
-    let Some(unit) = inner.units.remove(&id) else { return };
+    inner.units.unlink_incoming(arena, id);
+    inner.units.unlink_outgoing(arena, id);
+    let Some(unit) = inner.units.remove(arena, id) else { return };
     arena.record(&unit.place).entry.store(host::gone(), Ordering::Release);
-    for &(from, slot) in &unit.incoming {
-        if let Some(source) = inner.units.get_mut(&from) {
-            source.targets[slot] = None;
-            arena.link(&source.place, slot).store(source.stubs[slot], Ordering::Release);
-        }
-    }
-    for (n, target) in unit.targets.iter().enumerate() {
-        arena.link(&unit.place, n).store(unit.stubs[n], Ordering::Release);
-        if let Some(t) = target.and_then(|t| inner.units.get_mut(&t)) {
-            t.incoming.retain(|&s| s != (id, n));
-        }
-    }
-    if let Some(head) = unit.parts.first().filter(|_| unit.tier == Tier::Two) {
+    if unit.tier == Tier::Two {
         // Whoever dropped it (a mode, a pin, want of room) did not mean for ever.
-        head.ask_again();
+        unit.head().ask_again();
     }
-    let record = address(arena, &unit.place);
-    inner.by_record.remove(&record);
-    for part in &unit.parts {
-        if let Some(ids) = inner.by_code.get_mut(&key(part)) {
-            ids.retain(|&i| i != id);
-            if ids.is_empty() {
-                inner.by_code.remove(&key(part));
-            }
-        }
-    }
-    fall_back(arena, inner, &unit, record);
+    fall_back(arena, &inner.units, &unit);
     inner.retired.push_back(Retired { epoch, place: unit.place });
 }
 
 /// The entry block of a translation that goes runs in the tier below, if that is still there.
-fn fall_back(arena: &Arena, inner: &Inner, gone: &Unit, record: u64) {
-    let Some(head) = gone.parts.first().filter(|c| c.record() == record) else { return };
-    let is_lower = |u: &&Unit| u.tier < gone.tier && u.begins_with(head);
-    let lower = if head.is_dead() { None } else { inner.units_of(head).find(is_lower) };
-    if let Some(unit) = lower {
-        arena.record(&unit.place).entry.store(arena.entry(&unit.place), Ordering::Release);
+fn fall_back(arena: &Arena, units: &Units, gone: &Unit) {
+    let head = gone.head();
+    if !gone.is_current(arena) {
+        return;
     }
-    head.set_record(lower.map_or(0, |unit| address(arena, &unit.place)));
+    let lower = if head.is_dead() || gone.tier == Tier::One { None } else { units.tier1_of(arena, head) };
+    head.set_record(lower.and_then(|id| units.get(id)).map_or(0, |unit| arena.record_address(&unit.place)));
+    if let Some(id) = lower {
+        units.open(arena, id, !units.is_cool(id));
+    }
 }
