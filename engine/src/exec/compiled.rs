@@ -10,6 +10,7 @@ use crate::guest::{Flow, Guest, HelperDesc};
 use crate::host::{self, Tier1};
 use crate::jit::abi::Exit;
 use crate::jit::block::{BlockCompiler, BlockInput};
+use crate::jit::emitted::Emitted;
 use crate::jit::queue::Queue;
 use crate::jit::region::GuestRules;
 use crate::jit::single::Single;
@@ -46,6 +47,8 @@ pub(super) struct Compiled {
     settings: Arc<Settings>,
     pub(super) queue: Arc<Queue>,
     tier1: Tier1,
+    /// What tier 1 made last: its memory is used again.
+    emitted: Emitted,
     /// Compiles for tier 1 in its place, if it is to.
     single: Option<Box<Single>>,
     /// Compiles for tier 2 on the hart's own thread, where there are no workers.
@@ -75,6 +78,7 @@ impl Compiled {
             settings,
             queue,
             tier1: Tier1::default(),
+            emitted: Emitted::default(),
             single: None,
             own_worker: None,
             mode: Mode::Interpreter,
@@ -323,21 +327,19 @@ impl<G: Guest> Vcpu<G> {
             state_move: G::state_move,
             temps: G::TEMPS,
         };
-        let made = self.compiled.block_compiler(G::helper_desc).compile(&input);
+        let mut emitted = std::mem::take(&mut self.compiled.emitted);
+        let made = self.compiled.block_compiler(G::helper_desc).compile_into(&input, &mut emitted);
         let translations = self.code.translations().clone();
         let counts = &translations.counts;
         let ns = begin.elapsed().as_nanos() as u64;
         counts.compile_ns[0].fetch_add(ns, Ordering::Relaxed);
-        let emitted = match made {
-            Ok(emitted) => emitted,
-            Err(e) => {
-                tracing::debug!("block at {:#x} is interpreted: {e}", code.pa);
-                counts.failed[0].fetch_add(1, Ordering::Relaxed);
-                translations.events.push(code.pa, What::Failed { tier: 1 }, 0, ns);
-                code.refuse();
-                return None;
-            }
-        };
+        if let Err(e) = made {
+            tracing::debug!("block at {:#x} is interpreted: {e}", code.pa);
+            counts.failed[0].fetch_add(1, Ordering::Relaxed);
+            translations.events.push(code.pa, What::Failed { tier: 1 }, 0, ns);
+            code.refuse();
+            return None;
+        }
         if translations.make_room(self.compiled.code_bytes) {
             self.sync_translations();
         }
@@ -351,7 +353,9 @@ impl<G: Guest> Vcpu<G> {
             _ => self.compiled.policy.tier2_runs(code.insns),
         };
         let heat = profile.then_some(runs_there.clamp(1, i32::MAX as u32 / 2) as i32);
-        if !translations.install(Tier::One, [code.clone()], &emitted, heat) {
+        let installed = translations.install(Tier::One, [code.clone()], &emitted, heat);
+        self.compiled.emitted = emitted;
+        if !installed {
             // Something else is wanted by now; or there is no memory.
             self.follow_wanted();
             return None;

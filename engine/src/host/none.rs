@@ -12,7 +12,7 @@ pub struct Tier1;
 
 impl BlockCompiler for Tier1 {
     /// Never called, because nothing is compiled.
-    fn compile(&mut self, _input: &BlockInput<'_>) -> Result<Emitted, Failed> {
+    fn compile_into(&mut self, _input: &BlockInput<'_>, _out: &mut Emitted) -> Result<(), Failed> {
         Err(Failed::Internal)
     }
 }

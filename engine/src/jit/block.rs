@@ -31,8 +31,15 @@ pub struct BlockInput<'a> {
 /// Compiles single blocks: tier 1. What comes out keeps the contract of [`super::abi`]. One for each thread, because it reuses its
 /// memory.
 pub trait BlockCompiler: Send {
+    /// Compiles one block into memory that can be used again and again.
+    fn compile_into(&mut self, input: &BlockInput<'_>, out: &mut Emitted) -> Result<(), Failed>;
+
     /// Compiles one block.
-    fn compile(&mut self, input: &BlockInput<'_>) -> Result<Emitted, Failed>;
+    fn compile(&mut self, input: &BlockInput<'_>) -> Result<Emitted, Failed> {
+        let mut out = Emitted::default();
+        self.compile_into(input, &mut out)?;
+        Ok(out)
+    }
 }
 
 /// Why a block was not compiled. It stays in the tier below.

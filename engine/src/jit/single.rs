@@ -27,7 +27,7 @@ impl Single {
 }
 
 impl BlockCompiler for Single {
-    fn compile(&mut self, input: &BlockInput<'_>) -> Result<Emitted, Failed> {
+    fn compile_into(&mut self, input: &BlockInput<'_>, out: &mut Emitted) -> Result<(), Failed> {
         if !input.one_page {
             // Its exits must not be linked, nor come back to itself, and regions have no such blocks.
             return Err(Failed::TwoPages);
@@ -48,9 +48,10 @@ impl BlockCompiler for Single {
         };
         let block = RegionBlock { offset: 0, ops: input.ops.into(), bounds: input.bounds.into(), insns };
         let region = Region { blocks: vec![block], page_offset: input.page_offset, rules };
-        self.tier2.compile_as(&region, Form::Block { profile: input.profile }).map_err(|e| {
+        *out = self.tier2.compile_as(&region, Form::Block { profile: input.profile }).map_err(|e| {
             tracing::debug!("a block was not compiled: {e}");
             Failed::Internal
-        })
+        })?;
+        Ok(())
     }
 }

@@ -181,14 +181,14 @@ impl Buffer {
         (if self.side == COLD { self.other.len } else { self.now.len }) as u32
     }
 
-    /// The code: hot part, cold part.
-    pub fn finish(&mut self) -> Result<Vec<u8>, Unfinished> {
+    /// The code: hot part, cold part. It takes the place of what is in `code`.
+    pub fn finish_into(&mut self, code: &mut Vec<u8>) -> Result<(), Unfinished> {
         self.hot();
         let (hot, cold) = match (self.now.contents(), self.other.contents()) {
             (Some(hot), Some(cold)) => (hot, cold),
             _ => return Err(Unfinished::TooLong),
         };
-        let mut code = Vec::with_capacity(hot.len() + cold.len());
+        code.clear();
         code.extend_from_slice(hot);
         code.extend_from_slice(cold);
         if !self.ahead.is_empty() {
@@ -209,7 +209,14 @@ impl Buffer {
                 _ => field.copy_from_slice(&(distance as i32).to_le_bytes()),
             }
         }
-        Ok(code)
+        Ok(())
+    }
+
+    /// The code in memory of its own.
+    #[cfg(test)]
+    pub fn finish(&mut self) -> Result<Vec<u8>, Unfinished> {
+        let mut code = vec![1];
+        self.finish_into(&mut code).map(|()| code)
     }
 
     #[inline]

@@ -121,7 +121,7 @@ impl Src {
 }
 
 impl BlockCompiler for Tier1 {
-    fn compile(&mut self, input: &BlockInput<'_>) -> Result<Emitted, Failed> {
+    fn compile_into(&mut self, input: &BlockInput<'_>, out: &mut Emitted) -> Result<(), Failed> {
         let insns = u32::try_from(input.bounds.len()).unwrap_or(u32::MAX);
         if insns > 255 || input.ops.len() >= usize::from(NEVER) {
             return Err(Failed::TooLong);
@@ -146,7 +146,7 @@ impl BlockCompiler for Tier1 {
         }
         self.shared_look_ups();
         self.link_stubs();
-        self.finish()
+        self.finish(out)
     }
 }
 
@@ -174,11 +174,12 @@ impl Tier1 {
         };
     }
 
-    fn finish(&mut self) -> Result<Emitted, Failed> {
+    fn finish(&mut self, out: &mut Emitted) -> Result<(), Failed> {
         if self.stuck {
             return Err(Failed::Internal);
         }
-        let mut code = self.buf.finish().map_err(|e| match e {
+        let code = &mut out.code;
+        self.buf.finish_into(code).map_err(|e| match e {
             Unfinished::TooLong => Failed::TooLong,
             Unfinished::Label => Failed::Internal,
         })?;
@@ -195,13 +196,15 @@ impl Tier1 {
         }
         let refs =
             self.refs.iter().map(|&(position, offset)| RecordRef { at: self.buf.resolve(position), offset });
-        let refs = refs.collect();
+        out.refs.clear();
+        out.refs.extend(refs);
         // A slot that no exit uses holds what the other one does.
         let links = self.stubs.iter().rposition(Option::is_some).map_or(0, |n| n + 1);
         let any = self.stubs[1].or(self.stubs[0]);
-        let stubs =
-            self.stubs[..links].iter().filter_map(|&s| Some(self.buf.offset_of(s.or(any)?))).collect();
-        Ok(Emitted { code, refs, stubs })
+        let stubs = self.stubs[..links].iter().filter_map(|&s| Some(self.buf.offset_of(s.or(any)?)));
+        out.stubs.clear();
+        out.stubs.extend(stubs);
+        Ok(())
     }
 
     fn op(&mut self, op: &Op) {
