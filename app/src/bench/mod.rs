@@ -34,6 +34,13 @@ use subject::Subject;
 /// Largest scale: beyond it the guest takes no more passes.
 const SCALE_MAX: f64 = 1000.0;
 
+/// Says on standard error what is going on, where that takes long.
+fn note(case: &Case, subject: &str, more: &str) {
+    if case.is_linux() {
+        eprintln!("vitrine: {}: {subject}{more}", case.name);
+    }
+}
+
 /// Measures a case with all subjects, in changing order.
 fn measure(case: &Case, subjects: &[&Subject], args: &BenchArgs) -> Result<Row, UserError> {
     let limit = Duration::from_secs(args.limit);
@@ -50,6 +57,7 @@ fn measure(case: &Case, subjects: &[&Subject], args: &BenchArgs) -> Result<Row, 
             order.reverse();
         }
         for (subject, measured) in order {
+            note(case, subject.name(), &format!(", run {} of {}", run + 1, args.runs));
             let sample = subject.sample(case, args.scale, limit);
             let sample = sample.map_err(|e| e.told(case.name, subject.name()))?;
             measured.values.push(sample.value);
@@ -195,6 +203,7 @@ fn table(cases: &[Case], field: &Field, args: &BenchArgs) -> Result<Outcome, Use
         let subjects = field.of(case);
         if case.take == Take::Tiers {
             for mode in subjects.iter().filter_map(|s| mode_of(s)) {
+                note(case, mode.word(), "");
                 let plan = (case.name, &case.plan.guest, &case.plan.watch.until);
                 let read = tiers::run(plan, mode, field.tuning, Duration::from_secs(args.limit))?;
                 say(&read.line());
