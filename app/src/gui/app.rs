@@ -7,6 +7,7 @@ use super::dialog::{self, Answer, Question};
 use super::library::{self, Library};
 use super::machine_view::{self, Other};
 use super::palette::{Choice, Outcome, Palette, Usable};
+use super::pins::{Pins, Wish};
 use super::rects::Reporter;
 use super::session::{Session, SessionKey};
 use super::settings_page::SettingsPage;
@@ -16,7 +17,7 @@ use super::toasts::Toasts;
 use super::wizard::Wizard;
 use super::{GuiOptions, Launch, PlaceOfMachine, StartWith, rates};
 use crate::config::{Home, MachineConfig, MemorySize, Settings, StoreError, ThemeChoice, presets};
-use crate::machine::api::{Command, RunState, UserError};
+use crate::machine::api::{Command, EngineMode, RunState, UserError};
 use egui::{Context, ThemePreference, Ui, ViewportCommand};
 
 /// What is on the screen.
@@ -43,6 +44,7 @@ pub struct App {
     wizard: Option<Wizard>,
     settings_page: SettingsPage,
     palette: Option<Palette>,
+    pins: Option<Pins>,
     question: Option<Question>,
     toasts: Toasts,
     closing: Closing,
@@ -73,6 +75,7 @@ impl App {
             wizard: None,
             settings_page: SettingsPage::default(),
             palette: None,
+            pins: None,
             question: None,
             toasts,
             closing: Closing::No,
@@ -198,12 +201,13 @@ impl App {
         }
         self.close_request(&ctx);
         let mut actions = Vec::new();
-        if self.question.is_none() && self.closing == Closing::No {
+        if self.question.is_none() && self.pins.is_none() && self.closing == Closing::No {
             actions.extend(Cmd::take_keys(&ctx).into_iter().map(Action::Command));
             self.take_dropped(&ctx, &mut actions);
         }
         actions.extend(self.show_palette(&ctx));
         actions.extend(self.show_page(ui));
+        self.show_pins(&ctx);
         actions.extend(self.show_question(&ctx));
         self.toasts.show(&ctx);
         if !actions.is_empty() {
@@ -220,7 +224,7 @@ impl App {
 
     fn show_page(&mut self, ui: &mut Ui) -> Vec<Action> {
         let dropping = self.ctx.input(|i| !i.raw.hovered_files.is_empty());
-        let blocked = self.palette.is_some() || self.question.is_some();
+        let blocked = self.palette.is_some() || self.pins.is_some() || self.question.is_some();
         match self.page {
             Page::Library => library::show(ui, &self.library, &self.sessions, dropping),
             Page::Wizard => self.wizard.as_mut().map(|w| w.show(ui)).unwrap_or_default(),
@@ -305,6 +309,20 @@ impl App {
         {
             session.grab_focus = true;
         }
+    }
+
+    fn show_pins(&mut self, ctx: &Context) {
+        let Some(mut pins) = self.pins.take() else { return };
+        // The page may have changed, or the machine ended, under it.
+        let status =
+            self.shown().filter(|s| s.key == pins.machine).and_then(Session::handle).map(|h| h.status());
+        let Some(status) = status.filter(|s| s.state.is_alive()) else { return };
+        match pins.show(ctx, &status) {
+            Some(Wish::Close) => return self.refocus(),
+            Some(Wish::Tell(command)) => self.tell_machine(pins.machine, command),
+            None => {}
+        }
+        self.pins = Some(pins);
     }
 
     fn show_question(&mut self, ctx: &Context) -> Option<Action> {
@@ -520,6 +538,13 @@ impl App {
             Cmd::Reset => session.send(Command::Reset, toasts),
             Cmd::SaveState => session.save_state(false, toasts),
             Cmd::Suspend => session.save_state(true, toasts),
+            Cmd::NextEngine => {
+                let now = session.handle().map(|h| h.status().engine);
+                if let Some(next) = now.map(EngineMode::next_available).filter(|next| Some(*next) != now) {
+                    session.send(Command::SetEngine(next), toasts);
+                }
+            }
+            Cmd::Pins => self.pins = Some(Pins::of(key)),
             Cmd::Edit => {
                 if let Some(id) = session.place.id().map(str::to_owned) {
                     self.edit(&id);

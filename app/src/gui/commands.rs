@@ -27,6 +27,10 @@ pub enum Cmd {
     Suspend,
     /// Start from the saved state.
     Resume,
+    /// Let the machine run in its next engine mode.
+    NextEngine,
+    /// Show which code is pinned to a tier.
+    Pins,
     /// Change the machine's description.
     Edit,
     /// Copy the terminal's selection.
@@ -62,7 +66,7 @@ pub enum Needs {
 
 impl Cmd {
     /// All commands in the order of the palette.
-    pub const ALL: [Cmd; 20] = [
+    pub const ALL: [Cmd; 22] = [
         Cmd::NewMachine,
         Cmd::Library,
         Cmd::Power,
@@ -71,6 +75,8 @@ impl Cmd {
         Cmd::SaveState,
         Cmd::Suspend,
         Cmd::Resume,
+        Cmd::NextEngine,
+        Cmd::Pins,
         Cmd::Edit,
         Cmd::NextMachine,
         Cmd::Copy,
@@ -99,6 +105,8 @@ impl Cmd {
             Cmd::SaveState => "Save state",
             Cmd::Suspend => "Save state and power off",
             Cmd::Resume => "Resume from the saved state",
+            Cmd::NextEngine => "Next engine mode",
+            Cmd::Pins => "Pinned code",
             Cmd::Edit => "Edit the machine",
             Cmd::Copy => "Copy from the terminal",
             Cmd::Paste => "Paste into the terminal",
@@ -124,6 +132,8 @@ impl Cmd {
             Cmd::Reset => Key::R,
             Cmd::SaveState => Key::S,
             Cmd::Suspend => Key::D,
+            Cmd::NextEngine => Key::G,
+            Cmd::Pins => Key::I,
             Cmd::Edit => Key::E,
             Cmd::Copy => Key::C,
             Cmd::Paste => Key::V,
@@ -151,7 +161,9 @@ impl Cmd {
     /// What must be there.
     pub const fn needs(self) -> Needs {
         match self {
-            Cmd::Pause | Cmd::Reset | Cmd::SaveState | Cmd::Suspend => Needs::Live,
+            Cmd::Pause | Cmd::Reset | Cmd::SaveState | Cmd::Suspend | Cmd::NextEngine | Cmd::Pins => {
+                Needs::Live
+            }
             Cmd::Power | Cmd::Edit | Cmd::Copy | Cmd::Paste | Cmd::SelectAll | Cmd::ClearScrollback => {
                 Needs::Machine
             }

@@ -30,9 +30,7 @@ pub fn show(
 ) -> Vec<Action> {
     let mut actions = Vec::new();
     top_bar(ui, session, others, &mut actions);
-    if let Some(mode) = status::show(ui, session, session.has_keyboard) {
-        actions.push(Action::SetEngine(session.key, mode));
-    }
+    actions.extend(status::show(ui, session, session.has_keyboard));
     let p = theme::palette(ui);
     let frame = Frame::new().fill(p.base).inner_margin(Margin::same(12));
     egui::CentralPanel::default().frame(frame).show(ui, |ui| {

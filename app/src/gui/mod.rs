@@ -15,6 +15,7 @@ pub mod icons;
 pub mod library;
 pub mod machine_view;
 pub mod palette;
+mod pins;
 mod place;
 pub mod rates;
 pub mod rects;

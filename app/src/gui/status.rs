@@ -1,5 +1,7 @@
 //! The status line: engine, speed, load, time, activity, and who has the keyboard.
 
+use super::action::Action;
+use super::commands::Cmd;
 use super::format::{clock, three_digits};
 use super::icons::{self, Icon};
 use super::session::Session;
@@ -12,8 +14,8 @@ use egui::{Align, Color32, FontId, Frame, Layout, Margin, Rect, RichText, Sense,
 /// Width of the numbers' column.
 const SPEED_WIDTH: f32 = 88.0;
 
-/// Shows the line; gives back the engine that was chosen in the menu.
-pub fn show(ui: &mut Ui, session: &Session, terminal_focused: bool) -> Option<EngineMode> {
+/// Shows the line; gives back what was chosen in the engine's menu.
+pub fn show(ui: &mut Ui, session: &Session, terminal_focused: bool) -> Option<Action> {
     let p = theme::palette(ui);
     let frame = Frame::new().fill(p.panel).inner_margin(Margin::symmetric(12, 0));
     let mut chosen = None;
@@ -22,7 +24,7 @@ pub fn show(ui: &mut Ui, session: &Session, terminal_focused: bool) -> Option<En
             ui.spacing_mut().item_spacing.x = SPACE[2];
             let status = session.handle().map(|h| h.status());
             let engine = status.as_ref().map_or(session.config.engine, |s| s.engine);
-            chosen = badge(ui, engine, status.as_deref());
+            chosen = badge(ui, session, engine, status.as_deref());
             if let Some(status) = status.filter(|s| s.state.is_alive()) {
                 numbers(ui, session, &status);
             }
@@ -89,7 +91,7 @@ fn light(ui: &mut Ui, icon: Icon, on: bool, tip: &str) {
 }
 
 /// The engine badge with its menu.
-fn badge(ui: &mut Ui, engine: EngineMode, status: Option<&Status>) -> Option<EngineMode> {
+fn badge(ui: &mut Ui, session: &Session, engine: EngineMode, status: Option<&Status>) -> Option<Action> {
     let p = theme::palette(ui);
     let font = FontId::proportional(text::SMALL + 1.0);
     let galley = ui.painter().layout_no_wrap(engine.title().to_owned(), font, p.text);
@@ -113,7 +115,16 @@ fn badge(ui: &mut Ui, engine: EngineMode, status: Option<&Status>) -> Option<Eng
         widgets::note(ui, "How guest code runs");
         for mode in EngineMode::ALL {
             if menu_item(ui, mode, mode == engine) && mode != engine {
-                chosen = Some(mode);
+                chosen = Some(Action::SetEngine(session.key, mode));
+            }
+        }
+        if status.is_some_and(|s| s.state.is_alive()) {
+            ui.separator();
+            let pins = status.map_or(0, |s| s.pins.len());
+            let text = if pins == 0 { "Pinned code".to_owned() } else { format!("Pinned code ({pins})") };
+            if ui.button(text).on_hover_text(Cmd::Pins.tip("Hold code in a tier")).clicked() {
+                chosen = Some(Action::Command(Cmd::Pins));
+                ui.close();
             }
         }
     });

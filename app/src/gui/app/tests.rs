@@ -325,3 +325,48 @@ fn the_engine_is_switched_from_badge_and_palette_while_the_machine_runs() {
     b.steps();
     assert_eq!(b.commands(0), [Command::SetEngine(first)]);
 }
+
+#[test]
+fn the_engine_mode_has_a_key() {
+    let mut b = bench(|_| {}, StartWith::Default);
+    b.until_running(1);
+    b.commands(0);
+    let next = EngineMode::default().next_available();
+    b.keys(Key::G);
+    let expected = if next == EngineMode::default() { vec![] } else { vec![Command::SetEngine(next)] };
+    assert_eq!(b.commands(0), expected);
+}
+
+#[test]
+fn code_is_pinned_and_unpinned_in_a_dialog() {
+    let mut b = bench(|_| {}, StartWith::Default);
+    b.until_running(1);
+    b.commands(0);
+    b.click("Engine");
+    b.click("Pinned code");
+    assert!(b.has("Nothing is pinned. Write an address, or a range of them, and choose its tier."));
+    // What is typed goes to the field, not to the guest.
+    b.harness.event(egui::Event::Text("0x80201000-0x80200000".to_owned()));
+    b.steps();
+    b.harness.key_press(Key::Enter);
+    b.steps();
+    assert!(b.harness.query_by_label_contains("ends before it begins").is_some());
+    assert_eq!(b.commands(0), []);
+    b.harness.key_press_modifiers(Modifiers::COMMAND, Key::A);
+    b.harness.event(egui::Event::Text("0x80200000-0x80201000".to_owned()));
+    b.steps();
+    b.harness.get_by_role_and_label(egui::accesskit::Role::Button, EngineMode::Tier2.title()).click();
+    b.steps();
+    b.click("Pin");
+    let pin: crate::machine::api::CodePin = "0x80200000-0x80201000=tier2".parse().expect("a pin");
+    assert_eq!(b.commands(0), [Command::Pin(pin.clone())]);
+    b.with_machine(0, |end| end.set_counters(Box::new(move |status| status.pins = vec![pin.clone()])));
+    b.until("listed", |b| b.has("Unpin 0x80200000-0x80201000"));
+    b.click("Unpin 0x80200000-0x80201000");
+    let range = "0x80200000-0x80201000".parse().expect("a range");
+    assert_eq!(b.commands(0), [Command::Unpin(Some(range))]);
+    b.harness.key_press(Key::Escape);
+    b.steps();
+    assert!(!b.has("Unpin 0x80200000-0x80201000"));
+    assert_eq!(b.with_machine(0, |end| end.serial()[0].take_input(100)), b"");
+}
