@@ -324,7 +324,7 @@ impl<G: Guest> Vcpu<G> {
             traps_misaligned: G::traps_misaligned(&self.cpu.shared.model),
             profile,
             zero: G::ZERO,
-            state_move: G::state_move,
+            state_moves: G::state_moves(&self.cpu.shared.model),
             temps: G::TEMPS,
         };
         let mut emitted = std::mem::take(&mut self.compiled.emitted);

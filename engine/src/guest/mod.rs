@@ -91,16 +91,16 @@ pub struct HelperDesc {
     pub changes_key: bool,
 }
 
-/// A helper call that does no more than move a word of the hart's state, for compilers that do it inline: if the byte at
-/// `guard` is at least `least`, else the helper is called. Places are in bytes from the start of [`Cpu`].
+/// A helper call that does no more than move a word of the hart's state, for compilers that do it inline: if the guard allows
+/// it, else the helper is called. Places are in bytes from the start of [`Cpu`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct StateMove {
     /// The word.
     pub at: usize,
-    /// The byte that allows it.
-    pub guard: usize,
-    /// What that byte is then at least.
-    pub least: u8,
+    /// It counts instructions: read are the sum of it, of these two words and of minus the budget that is left before the instruction.
+    pub counts: Option<[usize; 2]>,
+    /// When it may be done inline.
+    pub guard: StateGuard,
     /// What of the word goes to the op's destination.
     pub seen: u64,
     /// The destination's top bit is set if all of these bits are, which are in `seen`. 0: it is the word's.
@@ -108,6 +108,30 @@ pub struct StateMove {
     /// What the word becomes.
     pub write: Option<StateWrite>,
 }
+
+/// See [`StateMove::guard`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StateGuard {
+    /// The byte at `at` is at least `least`.
+    AtLeast {
+        /// Its place.
+        at: usize,
+        /// See there.
+        least: u8,
+    },
+    /// The 32-bit words at `set` have all of `bits`, that at `clear` has none.
+    Bits {
+        /// Places.
+        set: [usize; 2],
+        /// Place.
+        clear: usize,
+        /// The bits.
+        bits: u32,
+    },
+}
+
+/// What a call of a helper does, if that can be said as a move.
+pub type StateMoves = fn(&Op) -> Option<StateMove>;
 
 /// See [`StateMove::write`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -168,9 +192,9 @@ pub trait Guest: Sized + Send + 'static {
     /// The helper table.
     fn helper_desc(id: u16) -> Option<&'static HelperDesc>;
 
-    /// What a call of a helper does, if that can be said as a move.
-    fn state_move(_op: &Op) -> Option<StateMove> {
-        None
+    /// Which calls of helpers are moves.
+    fn state_moves(_model: &Self::Model) -> StateMoves {
+        |_| None
     }
 
     /// What translations of code fetched now depend on; part of a block's key. Pure function of the hart's state.

@@ -1,7 +1,7 @@
 //! What a block compiler gets, and how it says no.
 
 use super::emitted::Emitted;
-use crate::guest::StateMove;
+use crate::guest::StateMoves;
 use crate::ir::{Boundary, Op, Reg};
 use thiserror::Error;
 
@@ -22,8 +22,8 @@ pub struct BlockInput<'a> {
     pub profile: bool,
     /// The word that always reads as zero and is never written.
     pub zero: Option<Reg>,
-    /// [`Guest::state_move`](crate::guest::Guest::state_move).
-    pub state_move: fn(&Op) -> Option<StateMove>,
+    /// [`Guest::state_moves`](crate::guest::Guest::state_moves).
+    pub state_moves: StateMoves,
     /// The first temporary; temporaries are dead at the block's end.
     pub temps: Reg,
 }

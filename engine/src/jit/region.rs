@@ -6,7 +6,7 @@
 //! that page that was good at the entry is good all the way, because what could change it leaves the region.
 
 use crate::cache::code::Code;
-use crate::guest::{Guest, HelperDesc};
+use crate::guest::{Guest, HelperDesc, StateMoves};
 use crate::ir::op::Shape;
 use crate::ir::{Boundary, Op, Opcode, Reg, SINK};
 use crate::mem::PAGE_SIZE;
@@ -55,6 +55,8 @@ pub struct GuestRules {
     pub temps: Reg,
     /// The helper table.
     pub helper: fn(u16) -> Option<&'static HelperDesc>,
+    /// [`Guest::state_moves`].
+    pub state_moves: StateMoves,
 }
 
 impl GuestRules {
@@ -65,6 +67,7 @@ impl GuestRules {
             zero: G::ZERO,
             temps: G::TEMPS,
             helper: G::helper_desc,
+            state_moves: G::state_moves(model),
         }
     }
 }

@@ -45,6 +45,7 @@ impl BlockCompiler for Single {
             zero: input.zero,
             temps: input.temps,
             helper: self.helper,
+            state_moves: input.state_moves,
         };
         let block = RegionBlock { offset: 0, ops: input.ops.into(), bounds: input.bounds.into(), insns };
         let region = Region { blocks: vec![block], page_offset: input.page_offset, rules };

@@ -86,7 +86,7 @@ fn float_instructions_follow_the_float_state_at_once() {
 #[test]
 fn moves_of_csrs_do_what_the_helper_does() {
     let mut code = Vec::new();
-    for csr in [0x100, 0x104, 0x140, 0x141, 0x142, 0x143, 0x340, 0x341, 0x342, 0x343u32] {
+    for csr in [0x100, 0x104, 0x140, 0x141, 0x142, 0x143, 0x340, 0x341, 0x342, 0x343, 0xc00, 0xc02u32] {
         for f3 in [1, 2, 3, 5, 6, 7] {
             for rd in [0, 10, 12u32] {
                 for rs1 in [0, 10, 13, 31] {
@@ -108,6 +108,7 @@ fn moves_of_csrs_do_what_the_helper_does() {
         let start = |mode| {
             let mut v = hart(mode, &code, &handler);
             (v.cpu.regs[10], v.cpu.regs[13], v.cpu.regs[31]) = (!0, 0x8000_0000_1234_5677, 0x6002);
+            (v.cpu.ext.mcounteren, v.cpu.ext.scounteren) = (5, 4);
             set_mode(&mut v.cpu, privilege);
             v
         };

@@ -8,7 +8,7 @@ use super::system::Remote;
 use super::{KEY_FRM_INVALID, TEMPS, mmu, sbi, system, trap};
 use crate::exec::cpu::{Cpu, FloatEnv};
 use crate::guest::{
-    Access, Exception, FaultKind, Flow, Guest, HelperDesc, LiftInput, StateMove, Translation,
+    Access, Exception, FaultKind, Flow, Guest, HelperDesc, LiftInput, StateMoves, Translation,
 };
 use crate::ir::{Block, Op};
 
@@ -41,8 +41,8 @@ impl Guest for Riscv {
         Helper::DESC.get(id as usize)
     }
 
-    fn state_move(op: &Op) -> Option<StateMove> {
-        super::csr::state_move(op)
+    fn state_moves(model: &Model) -> StateMoves {
+        super::csr::state_moves(model)
     }
 
     #[inline]

@@ -3,6 +3,7 @@
 use super::{atomic, float, integer};
 use crate::ir::op::{Effects, MMU_CURRENT, MemFlags, Shape};
 use crate::ir::{Op, Opcode, SINK};
+use crate::jit::region::GuestRules;
 
 /// How an op is lowered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,6 +24,8 @@ pub enum Kind {
     Step,
     /// As `Step`, and may raise an exception.
     FaultingStep,
+    /// A helper call that is a move of the hart's state, inline; where it may not be made the region is left before it.
+    Move,
     /// A helper call after which the block goes on.
     Call,
     /// The end of the block.
@@ -37,7 +40,7 @@ fn is_plain(op: &Op) -> bool {
 }
 
 /// How `op` is lowered.
-pub fn kind(op: &Op) -> Kind {
+pub fn kind(rules: &GuestRules, op: &Op) -> Kind {
     let effects = op.code.effects();
     if effects.has(Effects::END) {
         return Kind::End;
@@ -55,6 +58,7 @@ pub fn kind(op: &Op) -> Kind {
             Kind::Atomic
         }
         Shape::Fence => Kind::Fence,
+        Shape::Call if (rules.state_moves)(op).is_some() => Kind::Move,
         Shape::Call => Kind::Call,
         _ if effects.has(Effects::FAULT) => Kind::FaultingStep,
         Shape::Float if float::lowers(op) => Kind::Value,

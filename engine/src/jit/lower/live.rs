@@ -56,9 +56,9 @@ pub fn step(region: &Region, guest: &RegSet, op: &Op) -> Step {
     let dest = one(op.dest()).common(guest);
     let nothing = RegSet::default();
     let quiet = Step { flush: Some(nothing), hot: false, precise: false, writes: dest, leaves: nothing };
-    match kind(op) {
+    match kind(&region.rules, op) {
         Kind::Nothing | Kind::Value | Kind::Fence => quiet,
-        Kind::Load | Kind::Store | Kind::Atomic => Step { precise: true, ..quiet },
+        Kind::Load | Kind::Store | Kind::Atomic | Kind::Move => Step { precise: true, ..quiet },
         Kind::Step => {
             let mut sources = nothing;
             op.for_sources(|r| sources.insert(r));
@@ -181,8 +181,9 @@ impl Live {
             } else if let Some(some) = &step.flush {
                 live.extend(&some.common(&dirty_before[i]));
             }
-            if matches!(kind(op), Kind::Value | Kind::Load | Kind::Store | Kind::Atomic)
-                || kind(op) == Kind::End && !is_call_end(op)
+            let kind = kind(&region.rules, op);
+            if matches!(kind, Kind::Value | Kind::Load | Kind::Store | Kind::Atomic | Kind::Move)
+                || kind == Kind::End && !is_call_end(op)
             {
                 let mut sources = RegSet::default();
                 op.for_sources(|r| sources.insert(r));

@@ -4,6 +4,7 @@
 //! Pointers that a loop does not change, or moves by a small constant, stay in a page for many iterations.
 
 use super::flow::Flow;
+use super::kind::{Kind, kind};
 use crate::ir::op::Reg;
 use crate::ir::{Op, Opcode};
 use crate::jit::region::Region;
@@ -49,7 +50,8 @@ impl Loops {
                 }
             }
             let size = body.iter().filter(|&&b| b).count();
-            let inside = |i: usize| body[i] && region.blocks[i].ops.iter().any(|op| op.code == Opcode::Call);
+            let calls = |op: &Op| kind(&region.rules, op) == Kind::Call;
+            let inside = |i: usize| body[i] && region.blocks[i].ops.iter().any(calls);
             let calls = (0..n).any(inside);
             loops.all.push(Loop { body, size, calls });
         }

@@ -19,6 +19,7 @@ mod kind;
 mod live;
 mod loops;
 mod memory;
+mod moves;
 mod names;
 mod narrow;
 mod out;
@@ -238,13 +239,14 @@ impl<'a> Lower<'a> {
 
     fn op(&mut self, op: &Op) {
         let step = live::step(self.region, &self.live.guest, op);
-        match kind(op) {
+        match kind(&self.region.rules, op) {
             Kind::Nothing => {}
             Kind::Value => self.value(op),
             Kind::Load => self.load(op),
             Kind::Store => self.store(op),
             Kind::Atomic => self.atomic(op),
             Kind::Fence => self.fence(op),
+            Kind::Move => self.state_move(op),
             Kind::Step | Kind::FaultingStep | Kind::Call => self.run_op(op, &step),
             Kind::End => return self.end(op),
         }

@@ -12,7 +12,7 @@ use super::kind::{Kind, kind};
 use super::loops::Loops;
 use crate::ir::op::Reg;
 use crate::ir::{Op, Opcode};
-use crate::jit::region::Region;
+use crate::jit::region::{GuestRules, Region};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// How an access finds its page.
@@ -45,8 +45,8 @@ const WIDEST: i64 = 2048;
 /// More slots in a loop than this leave too few registers for the guest's.
 const LOOP_SLOTS: usize = 3;
 
-fn key(op: &Op) -> Option<Key> {
-    match kind(op) {
+fn key(rules: &GuestRules, op: &Op) -> Option<Key> {
+    match kind(rules, op) {
         Kind::Load => Some((false, op.b)),
         Kind::Store => Some((true, op.b)),
         Kind::Atomic => Some((op.code != Opcode::LoadReserved, op.b)),
@@ -57,11 +57,11 @@ fn key(op: &Op) -> Option<Key> {
 /// Keys for which on every way an access was made and the base has not changed much since.
 type Known = FxHashSet<Key>;
 
-fn pass(known: &mut Known, op: &Op) {
-    if op.code == Opcode::Call {
+fn pass(rules: &GuestRules, known: &mut Known, op: &Op) {
+    if kind(rules, op) == Kind::Call {
         known.clear();
     }
-    if let Some(key) = key(op) {
+    if let Some(key) = key(rules, op) {
         known.insert(key);
     }
     if let Some(word) = op.dest() {
@@ -83,7 +83,7 @@ impl Pages {
         for &block in &flow.order {
             let mut known = starts_with(region, flow, block, &ends);
             for (at, op) in region.blocks[block].ops.iter().enumerate() {
-                if let Some(key) = key(op) {
+                if let Some(key) = key(&region.rules, op) {
                     let of_loop = loops.innermost[block].is_some_and(|l| carried[l].contains(&key));
                     let moves = of_loop.then(|| moves(&loops, region, block, at, op)).flatten();
                     if moves.is_some() || known.contains(&key) {
@@ -94,7 +94,7 @@ impl Pages {
                         pages.modes.insert((block, at), mode);
                     }
                 }
-                pass(&mut known, op);
+                pass(&region.rules, &mut known, op);
             }
             ends[block] = Some(known);
         }
@@ -102,7 +102,7 @@ impl Pages {
         // Whoever looks up for a key that has a slot keeps what it found.
         for &block in &flow.order {
             for (at, op) in region.blocks[block].ops.iter().enumerate() {
-                if let Some(&slot) = key(op).and_then(|k| slots.get(&k)) {
+                if let Some(&slot) = key(&region.rules, op).and_then(|k| slots.get(&k)) {
                     pages.modes.entry((block, at)).or_insert(Mode::Keep(slot));
                 }
             }
@@ -141,7 +141,7 @@ fn carried(region: &Region, flow: &Flow, loops: &Loops) -> Vec<Vec<Key>> {
     for &block in &flow.order {
         let Some(inside) = loops.innermost[block] else { continue };
         for (at, op) in region.blocks[block].ops.iter().enumerate() {
-            if let Some(key) = key(op)
+            if let Some(key) = key(&region.rules, op)
                 && moves(loops, region, block, at, op).is_some()
             {
                 *counts[inside].entry(key).or_default() += 1;

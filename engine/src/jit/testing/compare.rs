@@ -54,7 +54,9 @@ impl Subject {
 
     /// Whether an instruction at `offset` from the entry accesses memory.
     pub fn accesses_at(&self, offset: i64) -> bool {
-        let touches = |op: &Op| op.code.effects().has(Effects::FAULT) && op.code.shape() != Shape::Call;
+        let moves = |op: &Op| (self.region.rules.state_moves)(op).is_some();
+        let touches =
+            |op: &Op| op.code.effects().has(Effects::FAULT) && (op.code.shape() != Shape::Call || moves(op));
         self.region.blocks.iter().any(|b| {
             let ops = b.ops.iter().enumerate().filter(|(_, op)| touches(op));
             ops.map(|(i, _)| b.insn(b.insn_of(i)).0).any(|at| at == offset)
@@ -106,6 +108,8 @@ impl Pair {
         let rm = r.below(4) as u8;
         let flush = r.one_in(3);
         let attention = r.one_in(10);
+        let (enabled, stopped) = (if r.one_in(4) { r.value() as u32 } else { 7 }, r.below(8) as u32);
+        let stopped = if r.one_in(4) { stopped & !2 } else { 0 };
         for cpu in [&mut self.fast, &mut self.slow] {
             assert!(cpu.shared.memory.load(DATA.start, &data));
             assert!(cpu.shared.memory.load(RAM + RAM_LEN - 0x1000, &data[..0x1000]));
@@ -114,6 +118,7 @@ impl Pair {
             cpu.ext = ext;
             cpu.ext.pmp.open();
             cpu.ext.mstatus |= 3 << 13;
+            (cpu.ext.mcounteren, cpu.ext.scounteren, cpu.ext.mcountinhibit) = (enabled, 7, stopped);
             cpu.ext.m.tvec = RAM + 0x100;
             if flush {
                 cpu.tlb.flush_all();

@@ -339,8 +339,13 @@ impl Maker<'_> {
 
     fn helper(&mut self) {
         let csr = |number: i64, f3: i64| number << 20 | 1 << 15 | f3 << 12 | 5 << 7 | 0x73;
-        match self.r.below(6) {
-            // minstret and mscratch read; mscratch written.
+        match self.r.below(7) {
+            // minstret read, which a helper does; instret, cycle and mscratch read, mscratch written.
+            6 => {
+                let a = self.dest();
+                let number = self.r.pick(&[0xc00, 0xc02]);
+                self.call(Opcode::Call, Helper::Csr, a, 0, csr(number, 2) & !(31 << 15));
+            }
             0 | 1 => {
                 let a = self.dest();
                 let raw = csr(0xb02, 2) & !(31 << 15);

@@ -20,7 +20,7 @@ mod trapregs;
 
 pub use counter::{NS_PER_TICK, set_timer, ticks};
 pub use interrupt::{pending, pending_at_poll, timer_drives, update_timer};
-pub use moves::state_move;
+pub use moves::state_moves;
 pub use status::write_mstatus;
 pub use table::TABLE;
 

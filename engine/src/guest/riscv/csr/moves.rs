@@ -1,4 +1,5 @@
-//! CSRs that compilers read and write inline: plain words of the state, whose only condition is the privilege mode.
+//! CSRs that compilers read and write inline: plain words of the state, whose only condition is the privilege mode, and the
+//! counters of instructions.
 //!
 //! The problem: a system call reads and writes a dozen of them, and a helper call for each would be most of what it costs.
 
@@ -6,8 +7,9 @@ use super::bits::*;
 use crate::exec::cpu::Cpu;
 use crate::guest::riscv::Riscv;
 use crate::guest::riscv::helpers::Helper;
+use crate::guest::riscv::model::{Ext, Model};
 use crate::guest::riscv::state::State;
-use crate::guest::{StateChange, StateMove, StateWrite};
+use crate::guest::{StateChange, StateGuard, StateMove, StateMoves, StateWrite};
 use crate::ir::Op;
 use crate::ir::op::CallSite;
 use std::mem::offset_of;
@@ -48,16 +50,43 @@ pub fn only_clears_sie(insn: u32) -> bool {
     insn >> 20 == 0x100 && insn >> 12 & 7 == 7
 }
 
-/// What a call of the CSR helper does, if it is a move.
-pub fn state_move(op: &Op) -> Option<StateMove> {
-    if CallSite(op.aux).id() != Helper::Csr as u16 {
-        return None;
-    }
-    let insn = op.imm as u32;
+/// Which calls of helpers are moves on this model.
+pub fn state_moves(model: &Model) -> StateMoves {
+    if model.has(Ext::Zicntr) { |op| state_move(op).or_else(|| count(op)) } else { state_move }
+}
+
+/// The Zicsr instruction that the op is.
+fn zicsr(op: &Op) -> Option<u32> {
+    (CallSite(op.aux).id() == Helper::Csr as u16).then_some(op.imm as u32)
+}
+
+/// What a call of the CSR helper does, if it reads `cycle` or `instret`. Reads of those that have been stopped, or that only M-mode may
+/// read or M-mode and S-mode, are left to the helper.
+fn count(op: &Op) -> Option<StateMove> {
+    let insn = zicsr(op)?;
+    let (i, bits) = match insn >> 20 {
+        0xc00 => (0, COUNTER_CY),
+        0xc02 => (1, COUNTER_IR),
+        _ => return None,
+    };
+    let ext = offset_of!(Cpu<Riscv>, ext);
+    let guard = StateGuard::Bits {
+        set: [ext + offset_of!(State, mcounteren), ext + offset_of!(State, scounteren)],
+        clear: ext + offset_of!(State, mcountinhibit),
+        bits,
+    };
+    let at = ext + offset_of!(State, fixed) + i * size_of::<u64>();
+    let counts = Some([offset_of!(Cpu<Riscv>, retired_base), offset_of!(Cpu<Riscv>, slice)]);
+    let reads = write(insn).is_none();
+    reads.then_some(StateMove { at, counts, guard, seen: u64::MAX, summary: 0, write: None })
+}
+
+/// What a call of the CSR helper does, if it moves a plain word.
+fn state_move(op: &Op) -> Option<StateMove> {
+    let insn = zicsr(op)?;
     let number = (insn >> 20) as u16;
     let ext = offset_of!(Cpu<Riscv>, ext);
-    let guard = ext + offset_of!(State, mode);
-    let least = (number >> 8 & 3) as u8;
+    let guard = StateGuard::AtLeast { at: ext + offset_of!(State, mode), least: (number >> 8 & 3) as u8 };
     if number == 0x100 {
         let write = write(insn);
         if write.is_some() && !only_clears_sie(insn) {
@@ -65,8 +94,8 @@ pub fn state_move(op: &Op) -> Option<StateMove> {
         }
         let write = write.map(|w| StateWrite { number: w.number.map(|n| n & SSTATUS_WRITE as u8), ..w });
         let at = ext + offset_of!(State, mstatus);
-        return Some(StateMove { at, guard, least, seen: SSTATUS, summary: MSTATUS_FS as u32, write });
+        return Some(StateMove { at, counts: None, guard, seen: SSTATUS, summary: MSTATUS_FS as u32, write });
     }
     let at = ext + plain(number)?;
-    Some(StateMove { at, guard, least, seen: u64::MAX, summary: 0, write: write(insn) })
+    Some(StateMove { at, counts: None, guard, seen: u64::MAX, summary: 0, write: write(insn) })
 }

@@ -1,7 +1,7 @@
 //! What the emitter leaves to Rust: helpers, and ops by the interpreter's meaning.
 
 use super::*;
-use crate::guest::StateChange;
+use crate::guest::{StateChange, StateGuard, StateMove};
 use crate::host::x86_64::fp::Done;
 use crate::jit::abi::STATE;
 
@@ -10,7 +10,7 @@ impl Tier1 {
     pub(super) fn call(&mut self, op: &Op) {
         self.flush();
         self.flush_sources(op);
-        match self.block.state_move.and_then(|f| f(op)).filter(|_| !op.ends()) {
+        match self.block.state_moves.and_then(|f| f(op)).filter(|_| !op.ends()) {
             Some(m) => self.move_state(op, &m),
             None => self.call_op(op),
         }
@@ -27,9 +27,24 @@ impl Tier1 {
     /// A helper's work inline, and the call of the helper out of the way. Registers of the guest are in the state.
     fn move_state(&mut self, op: &Op, m: &StateMove) {
         let (slow, done) = (self.buf.label(), self.buf.label());
-        let at = m.at as i32 - STATE;
-        x64!(self; cmp BYTE [DWORD r15 + m.guard as i32 - STATE], BYTE m.least as i8 ; jb =>slow);
+        let disp = |at: usize| at as i32 - STATE;
+        let at = disp(m.at);
+        match m.guard {
+            StateGuard::AtLeast { at, least } => {
+                x64!(self; cmp BYTE [DWORD r15 + disp(at)], BYTE least as i8 ; jb =>slow);
+            }
+            StateGuard::Bits { set: [one, other], clear, bits } => {
+                x64!(self; mov eax, [DWORD r15 + disp(one)] ; and eax, [DWORD r15 + disp(other)]);
+                x64!(self; mov ecx, [DWORD r15 + disp(clear)] ; not ecx ; and eax, ecx ; not eax);
+                x64!(self; test eax, bits as i32 ; jnz =>slow);
+            }
+        }
         x64!(self; mov rax, [DWORD r15 + at]);
+        if let Some([one, other]) = m.counts {
+            x64!(self; add rax, [DWORD r15 + disp(one)] ; add rax, [DWORD r15 + disp(other)]);
+            let charged = (self.block.insns - self.now.insn) as i32;
+            x64!(self; sub rax, rsi ; sub rax, charged);
+        }
         if let Some(write) = m.write {
             match write.number {
                 Some(n) => self.buf.mov_imm(RCX, n.into()),

@@ -15,7 +15,7 @@ use super::buffer::{Buffer, Unfinished};
 use super::features::Features;
 use super::fp::Floats;
 use crate::disp;
-use crate::guest::StateMove;
+use crate::guest::StateMoves;
 use crate::ir::op::{Effects, Shape};
 use crate::ir::{Boundary, Op, Opcode, Reg, SINK};
 use crate::jit::abi::meta;
@@ -75,7 +75,7 @@ struct Frame {
     profile: bool,
     zero: Option<Reg>,
     temps: Reg,
-    state_move: Option<fn(&Op) -> Option<StateMove>>,
+    state_moves: Option<StateMoves>,
     /// Where a jump to the block's own start goes, with pinned words in their registers.
     again: Option<DynamicLabel>,
 }
@@ -169,7 +169,7 @@ impl Tier1 {
             profile: input.profile,
             zero: input.zero,
             temps: input.temps,
-            state_move: Some(input.state_move),
+            state_moves: Some(input.state_moves),
             again: None,
         };
     }

@@ -6,6 +6,7 @@ use crate::cache::jump::ENTRIES;
 use crate::exec::core::JumpEntry;
 use crate::exec::cpu::Cpu;
 use crate::guest::Guest;
+use crate::guest::riscv::model::Model;
 use crate::guest::riscv::testing::RAM_LEN;
 use crate::guest::riscv::{Riscv, TEMPS};
 use crate::interp::Leave;
@@ -89,7 +90,7 @@ pub fn input<'a>(block: &'a Block, setup: &Setup) -> BlockInput<'a> {
         traps_misaligned: setup.traps_misaligned,
         profile: setup.profile,
         zero: Some(0),
-        state_move: Riscv::state_move,
+        state_moves: Riscv::state_moves(&Model::default()),
         temps: TEMPS,
     }
 }
