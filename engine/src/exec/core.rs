@@ -44,6 +44,9 @@ impl Held {
     pub const NONE: Held = Held { va: 0, value: 0, size_log2: NOTHING_HELD };
 }
 
+/// See [`Core::pages`].
+pub const PAGE_SLOTS: usize = 8;
+
 /// What compiled code shares with the run loop. Everything else of a hart is in [`super::cpu::Cpu`].
 #[repr(C)]
 pub struct Core {
@@ -74,6 +77,8 @@ pub struct Core {
     pub tier2_insns: u64,
     /// Runs of [idioms](crate::jit::idiom), and the guest instructions that they did.
     pub idioms: [u64; 2],
+    /// While a region of tier 2 runs: page addresses, and what to add to addresses in them; its own otherwise.
+    pub pages: [[u64; 2]; PAGE_SLOTS],
     /// The reservation.
     pub held: Held,
     /// Host stack pointer with which translations are entered; it points at the return address into the entry thunk.

@@ -1,6 +1,6 @@
 //! The state of one hart, as the interpreter, the compilers and the guest ISA's helpers share it.
 
-use super::core::{Core, FORCED, Held};
+use super::core::{Core, FORCED, Held, PAGE_SLOTS};
 use super::hart::{Ack, Hart, Request};
 use super::inputs::InputPort;
 use super::time::Clock;
@@ -138,6 +138,7 @@ impl<G: Guest> Cpu<G> {
                 held: Held::NONE,
                 tier2_insns: 0,
                 idioms: [0; 2],
+                pages: [[0; 2]; PAGE_SLOTS],
                 entry_sp: 0,
                 guest_fcr: host::fcr(0),
                 host_fcr: host::fcr(0),

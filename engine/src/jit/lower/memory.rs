@@ -5,7 +5,7 @@
 //! accesses must not be done here. An access that crosses pages never matches: its entry is that of the first page.
 
 use super::Lower;
-use super::pages::Mode;
+use super::pages::{Home, Mode};
 use super::values::TRUSTED;
 use crate::disp;
 use crate::ir::op::{Align, MemFlags};
@@ -39,6 +39,28 @@ pub struct Reached {
     pub at: Value,
     /// To be added to it.
     pub disp: i32,
+}
+
+/// A slot: the page that it holds, and what to add to addresses in it.
+#[derive(Clone, Copy)]
+pub enum PageSlot {
+    /// In variables.
+    Variables([Variable; 2]),
+    /// In the state, at these displacements.
+    State([i32; 2]),
+}
+
+/// Makes slots.
+pub fn page_slots(homes: &[Home], mut variable: impl FnMut() -> Variable) -> Vec<PageSlot> {
+    let mut next = disp!(pages);
+    let mut slot = |home: &Home| match home {
+        Home::Variables => PageSlot::Variables([variable(), variable()]),
+        Home::State => {
+            next += size_of::<[u64; 2]>() as i32;
+            PageSlot::State([next - 16, next - 8])
+        }
+    };
+    homes.iter().map(&mut slot).collect()
 }
 
 impl Lower<'_> {
@@ -150,9 +172,21 @@ impl Lower<'_> {
         Reached { at: self.b.ins().iadd(found[1], va), disp: 0 }
     }
 
-    fn keep_page(&mut self, slot: [Variable; 2], found: [Value; 2]) {
-        self.b.def_var(slot[0], found[0]);
-        self.b.def_var(slot[1], found[1]);
+    fn keep_page(&mut self, slot: PageSlot, found: [Value; 2]) {
+        for (i, value) in found.into_iter().enumerate() {
+            match slot {
+                PageSlot::Variables(variables) => self.b.def_var(variables[i], value),
+                PageSlot::State(at) => self.state_store(value, at[i]),
+            }
+        }
+    }
+
+    /// The page that a slot holds (0), or what to add to addresses in it (1).
+    fn kept(&mut self, slot: PageSlot, i: usize) -> Value {
+        match slot {
+            PageSlot::Variables(variables) => self.b.use_var(variables[i]),
+            PageSlot::State(at) => self.state_load(types::I64, at[i]),
+        }
     }
 
     /// As [`Lower::reach`], by the page in a slot; by a cold look-up if it is another, in the TLB first if `look` says so. A
@@ -162,12 +196,12 @@ impl Lower<'_> {
         (base, imm): (Value, i64),
         flags: MemFlags,
         store: bool,
-        slot: [Variable; 2],
+        slot: PageSlot,
         look: bool,
     ) -> Reached {
         let va = self.offset(base, imm);
         let want = self.b.ins().band_imm_s(va, PAGE_MASK as i64 | last_byte(flags));
-        let held = self.b.use_var(slot[0]);
+        let held = self.kept(slot, 0);
         let other = self.b.ins().icmp(IntCC::NotEqual, want, held);
         let (hit, miss) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(miss);
@@ -181,7 +215,7 @@ impl Lower<'_> {
         self.b.ins().jump(hit, &[]);
 
         self.go_on_in(hit);
-        let add = self.b.use_var(slot[1]);
+        let add = self.kept(slot, 1);
         let (at, disp) = match i32::try_from(imm) {
             Ok(disp) => (base, disp),
             Err(_) => (self.offset(base, imm), 0),
@@ -191,11 +225,17 @@ impl Lower<'_> {
 
     /// No slot holds a page.
     pub fn empty_slots(&mut self) {
-        for [page, add] in self.slots.clone() {
+        for slot in self.slots.clone() {
             // No page address has these low bits.
-            let (none, zero) = (self.number(-1), self.number(0));
-            self.b.def_var(page, none);
-            self.b.def_var(add, zero);
+            let none = self.number(-1);
+            match slot {
+                PageSlot::Variables([page, add]) => {
+                    let zero = self.number(0);
+                    self.b.def_var(page, none);
+                    self.b.def_var(add, zero);
+                }
+                PageSlot::State([page, _]) => self.state_store(none, page),
+            }
         }
     }
 

@@ -43,6 +43,7 @@ use flow::Flow;
 use idiom::Idioms;
 use kind::{Kind, kind};
 use live::Live;
+use memory::PageSlot;
 use names::Names;
 pub use names::{IDIOM, PAGE, POOL, RECORD};
 use out::Ways;
@@ -123,8 +124,8 @@ struct Lower<'a> {
     live: Live,
     pages: Pages,
     idioms: Idioms,
-    /// By slot of `pages`: the page that it holds, and what to add to addresses in it.
-    slots: Vec<[Variable; 2]>,
+    /// By slot of `pages`.
+    slots: Vec<PageSlot>,
     /// By stub of `out.pages`.
     page_stubs: Vec<FuncRef>,
     names: Names,
@@ -157,8 +158,9 @@ impl<'a> Lower<'a> {
         let slot = b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, 8, 3));
         b.ins().stack_store(types::I64, pc, slot, 0);
         let names = Names::new(&mut b);
-        let pages = Pages::new(region, &flow);
-        let slots = (0..pages.slots).map(|_| [(); 2].map(|()| b.declare_var(types::I64))).collect();
+        let floats = float::Floats::of(region);
+        let pages = Pages::new(region, &flow, &floats);
+        let slots = memory::page_slots(&pages.slots, || b.declare_var(types::I64));
         // Single blocks count each of their rounds.
         let idioms = match form {
             Form::Region => Idioms::new(region, &flow, || b.create_block()),
@@ -170,7 +172,7 @@ impl<'a> Lower<'a> {
             blocks: region.blocks.iter().map(|_| b.create_block()).collect(),
             edges,
             idioms,
-            values: Values::new(region.rules.zero, float::Floats::of(region)),
+            values: Values::new(region.rules.zero, floats),
             dirty: RegSet::default(),
             at: Place::default(),
             out: Lowered::default(),

@@ -2,15 +2,21 @@
 //!
 //! The problem: the inline TLB check is eight instructions with four loads, before each access. Most accesses lie in a page that
 //! was looked up a moment ago: fields of one structure, the stack frame, the next element of an array. So the page and the
-//! addend of a look-up may be kept in a *slot* (two variables), and later accesses through the same base register compare with
-//! that: three instructions and no load. Where it is another page the look-up is done after all, in a cold block, and the slot
+//! addend of a look-up may be kept in a *slot*, and later accesses through the same base register, not far off, compare with
+//! that: three instructions. Where it is another page the look-up is done after all, in a cold block, and the slot
 //! filled anew. What a slot holds stays true until a helper is called: nothing else that a region does can take a
 //! translation away, and the slot dies with the region's run. Loads and stores have slots of their own.
+//!
+//! A slot is two variables, or two words of the state ([`Core::pages`](crate::exec::core::Core::pages)) where a loop leaves no registers for them: a
+//! comparison with memory and a load cost less than the spills that two more variables would cause.
 
+use super::float::Floats;
 use super::flow::Flow;
 use super::kind::{Kind, kind};
-use super::loops::Loops;
+use super::loops::{Loop, Loops};
+use crate::exec::core::PAGE_SLOTS;
 use crate::ir::op::Reg;
+use crate::ir::regset::RegSet;
 use crate::ir::{Op, Opcode};
 use crate::jit::region::{GuestRules, Region};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -28,24 +34,37 @@ pub enum Mode {
     TryLook(usize),
 }
 
+/// Where a slot is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Home {
+    /// In two variables.
+    Variables,
+    /// In two words of the state.
+    State,
+}
+
 /// The slots of a region and who uses them.
 pub struct Pages {
     modes: FxHashMap<(usize, usize), Mode>,
-    /// How many slots there are.
-    pub slots: usize,
+    /// Where each slot is.
+    pub slots: Vec<Home>,
 }
 
-/// Loads or stores through one base register.
-type Key = (bool, Reg);
+/// Loads or stores through one base register, which of its [values](value_of), and which of its [near](Near) groups.
+type Key = (bool, Reg, u16, u16);
 
 /// A pointer that moves further in an iteration leaves its page too often to ask for the next one each time.
 const FARTHEST: i64 = 128;
 /// One that moves further than this, as to anywhere in a table, leaves it too often for a slot.
 const WIDEST: i64 = 2048;
+/// Offsets from one base that are further apart than this are in different pages too often for one slot.
+const NEAR: i64 = 256;
 /// More slots in a loop than this leave too few registers for the guest's.
 const LOOP_SLOTS: usize = 3;
+/// Integers of the guest that a loop can use before its slots cost it a spill each.
+const REGISTERS: usize = 10;
 
-fn key(rules: &GuestRules, op: &Op) -> Option<Key> {
+fn access(rules: &GuestRules, op: &Op) -> Option<(bool, Reg)> {
     match kind(rules, op) {
         Kind::Load => Some((false, op.b)),
         Kind::Store => Some((true, op.b)),
@@ -54,60 +73,125 @@ fn key(rules: &GuestRules, op: &Op) -> Option<Key> {
     }
 }
 
+/// The accesses of a region by base, and within that in groups whose offsets are near each other.
+struct Near {
+    rules: GuestRules,
+    /// Where groups start.
+    starts: FxHashMap<(bool, Reg), Vec<i64>>,
+}
+
+impl Near {
+    fn new(region: &Region) -> Near {
+        let rules = region.rules;
+        let mut offsets: FxHashMap<(bool, Reg), Vec<i64>> = FxHashMap::default();
+        for op in region.blocks.iter().flat_map(|b| &b.ops) {
+            if let Some(of) = access(&rules, op) {
+                offsets.entry(of).or_default().push(op.imm);
+            }
+        }
+        for starts in offsets.values_mut() {
+            starts.sort_unstable();
+            let mut group = None;
+            starts.retain(|&at| {
+                let new = group.is_none_or(|start: i64| at.saturating_sub(start) > NEAR);
+                group = if new { Some(at) } else { group };
+                new
+            });
+        }
+        Near { rules, starts: offsets }
+    }
+
+    /// The key of op `at`, if it is an access.
+    fn key(&self, ops: &[Op], at: usize) -> Option<Key> {
+        let op = ops.get(at)?;
+        let (store, base) = access(&self.rules, op)?;
+        let starts = self.starts.get(&(store, base))?;
+        let group = starts.partition_point(|&start| start <= op.imm).saturating_sub(1);
+        let number = |n| u16::try_from(n).unwrap_or(u16::MAX);
+        Some((store, base, number(value_of(ops, at, base)), number(group)))
+    }
+}
+
+/// Whether `word` is something else after the op, rather than itself and a number.
+fn replaces(op: &Op, word: Reg) -> bool {
+    op.dest() == Some(word) && !(op.code == Opcode::AddI && op.b == word)
+}
+
+/// Which of the values that a word has in a block it has before op `at`: 0 is the one that comes in and the one that goes out, because those
+/// are what other blocks see and what a loop carries.
+fn value_of(ops: &[Op], at: usize, word: Reg) -> usize {
+    let count = |ops: &[Op]| ops.iter().filter(|op| replaces(op, word)).count();
+    let (before, after) = (count(&ops[..at]), count(&ops[at..]));
+    if after == 0 { 0 } else { before }
+}
+
 /// Keys for which on every way an access was made and the base has not changed much since.
 type Known = FxHashSet<Key>;
 
-fn pass(rules: &GuestRules, known: &mut Known, op: &Op) {
+fn pass(rules: &GuestRules, known: &mut Known, op: &Op, key: Option<Key>) {
     if kind(rules, op) == Kind::Call {
         known.clear();
     }
-    if let Some(key) = key(rules, op) {
-        known.insert(key);
-    }
-    if let Some(word) = op.dest() {
-        let moved = matches!(op.code, Opcode::AddI) && op.b == word;
-        if !moved {
-            known.retain(|k| k.1 != word);
-        }
+    known.extend(key);
+    if let Some(word) = op.dest()
+        && replaces(op, word)
+    {
+        known.retain(|k| k.1 != word);
     }
 }
 
 impl Pages {
     /// Decides for each access of `region`.
-    pub fn new(region: &Region, flow: &Flow) -> Pages {
-        let loops = Loops::new(region, flow);
-        let carried = carried(region, flow, &loops);
-        let mut pages = Pages { modes: FxHashMap::default(), slots: 0 };
+    pub fn new(region: &Region, flow: &Flow, floats: &Floats) -> Pages {
+        let (loops, near) = (Loops::new(region, flow), Near::new(region));
+        let carried = carried(region, flow, &loops, &near, floats);
+        let mut pages = Pages { modes: FxHashMap::default(), slots: Vec::new() };
         let mut slots: FxHashMap<Key, usize> = FxHashMap::default();
         let mut ends: Vec<Option<Known>> = vec![None; region.blocks.len()];
         for &block in &flow.order {
             let mut known = starts_with(region, flow, block, &ends);
-            for (at, op) in region.blocks[block].ops.iter().enumerate() {
-                if let Some(key) = key(&region.rules, op) {
-                    let of_loop = loops.innermost[block].is_some_and(|l| carried[l].contains(&key));
-                    let moves = of_loop.then(|| moves(&loops, region, block, at, op)).flatten();
-                    if moves.is_some() || known.contains(&key) {
-                        let next = slots.len();
-                        let slot = *slots.entry(key).or_insert(next);
+            let ops = &region.blocks[block].ops;
+            for (at, op) in ops.iter().enumerate() {
+                let key = near.key(ops, at);
+                if let Some(key) = key {
+                    let home = loops.innermost[block].and_then(|l| carried[l].get(&key));
+                    let moves = home.and_then(|_| moves(&loops, region, block, at, op));
+                    if (moves.is_some() || known.contains(&key))
+                        && let Some(slot) = pages.slot(&mut slots, key, home)
+                    {
                         let far = !known.contains(&key) && moves > Some(FARTHEST);
                         let mode = if far { Mode::TryLook(slot) } else { Mode::Try(slot) };
                         pages.modes.insert((block, at), mode);
                     }
                 }
-                pass(&region.rules, &mut known, op);
+                pass(&region.rules, &mut known, op, key);
             }
             ends[block] = Some(known);
         }
-        pages.slots = slots.len();
         // Whoever looks up for a key that has a slot keeps what it found.
         for &block in &flow.order {
-            for (at, op) in region.blocks[block].ops.iter().enumerate() {
-                if let Some(&slot) = key(&region.rules, op).and_then(|k| slots.get(&k)) {
+            let ops = &region.blocks[block].ops;
+            for at in 0..ops.len() {
+                if let Some(&slot) = near.key(ops, at).and_then(|k| slots.get(&k)) {
                     pages.modes.entry((block, at)).or_insert(Mode::Keep(slot));
                 }
             }
         }
         pages
+    }
+
+    /// The slot of a key; a new one is where the loop wants it.
+    fn slot(&mut self, slots: &mut FxHashMap<Key, usize>, key: Key, home: Option<&Home>) -> Option<usize> {
+        if let Some(&slot) = slots.get(&key) {
+            return Some(slot);
+        }
+        let home = home.copied().unwrap_or(Home::Variables);
+        if home == Home::State && self.slots.iter().filter(|h| **h == home).count() == PAGE_SLOTS {
+            return None;
+        }
+        slots.insert(key, self.slots.len());
+        self.slots.push(home);
+        Some(self.slots.len() - 1)
     }
 
     /// How op `at` of `block` finds its page.
@@ -135,23 +219,46 @@ fn starts_with(region: &Region, flow: &Flow, block: usize, ends: &[Option<Known>
     known
 }
 
-/// By loop, the keys whose slot is carried from iteration to iteration: those with the most steady accesses.
-fn carried(region: &Region, flow: &Flow, loops: &Loops) -> Vec<Vec<Key>> {
+/// By loop, the keys whose slot is carried from iteration to iteration, those with the most steady accesses, and where.
+fn carried(
+    region: &Region,
+    flow: &Flow,
+    loops: &Loops,
+    near: &Near,
+    floats: &Floats,
+) -> Vec<FxHashMap<Key, Home>> {
     let mut counts: Vec<FxHashMap<Key, usize>> = vec![FxHashMap::default(); loops.all.len()];
     for &block in &flow.order {
         let Some(inside) = loops.innermost[block] else { continue };
-        for (at, op) in region.blocks[block].ops.iter().enumerate() {
-            if let Some(key) = key(&region.rules, op)
+        let ops = &region.blocks[block].ops;
+        for (at, op) in ops.iter().enumerate() {
+            if let Some(key) = near.key(ops, at)
                 && moves(loops, region, block, at, op).is_some()
             {
                 *counts[inside].entry(key).or_default() += 1;
             }
         }
     }
-    let most = |counts: FxHashMap<Key, usize>| {
+    let homes = |(counts, inside): (FxHashMap<Key, usize>, &Loop)| {
+        let left = REGISTERS.saturating_sub(integers(region, inside, floats));
+        let variables = (left / 2).min(LOOP_SLOTS);
         let mut keys: Vec<(Key, usize)> = counts.into_iter().collect();
         keys.sort_by_key(|&(key, n)| (std::cmp::Reverse(n), key));
-        keys.into_iter().take(LOOP_SLOTS).map(|(key, _)| key).collect()
+        let homes =
+            (0..variables + PAGE_SLOTS).map(|i| if i < variables { Home::Variables } else { Home::State });
+        keys.into_iter().map(|(key, _)| key).zip(homes).collect()
     };
-    counts.into_iter().map(most).collect()
+    counts.into_iter().zip(&loops.all).map(homes).collect()
+}
+
+/// How many integers of the guest a loop uses.
+fn integers(region: &Region, inside: &Loop, floats: &Floats) -> usize {
+    let mut words = RegSet::default();
+    let blocks = region.blocks.iter().zip(&inside.body).filter(|(_, inside)| **inside);
+    for op in blocks.flat_map(|(block, _)| &block.ops) {
+        op.for_sources(|word| words.insert(word));
+        op.dest().into_iter().for_each(|word| words.insert(word));
+    }
+    let of_guest = |&word: &Reg| word < region.rules.temps && Some(word) != region.rules.zero;
+    words.iter().filter(of_guest).filter(|&word| !floats.is_double(word)).count()
 }
