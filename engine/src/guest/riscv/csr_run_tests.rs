@@ -90,6 +90,10 @@ fn moves_of_csrs_do_what_the_helper_does() {
         for f3 in [1, 2, 3, 5, 6, 7] {
             for rd in [0, 10, 12u32] {
                 for rs1 in [0, 10, 13, 31] {
+                    let writes = rs1 != 0 || f3 & 3 == 1;
+                    if csr >> 10 == 3 && writes {
+                        continue;
+                    }
                     code.push(csr << 20 | rs1 << 15 | f3 << 12 | rd << 7 | 0x73);
                 }
             }

@@ -20,9 +20,9 @@ pub enum Fact {
     Pc(i64),
     /// It equals another word.
     Copy(Reg),
-    /// It is another word, or what was in this one before, shifted. When that word had been written last comes third, see
-    /// [`Facts::time_of`].
-    Shifted(Shift, Reg, u32),
+    /// It is another word, or what was in this one before, shifted. What was in that word comes third, see
+    /// [`Facts::number_of`].
+    Shifted(Shift, Reg, u64),
 }
 
 /// A shift by a known count.
@@ -41,6 +41,14 @@ struct Entry {
     /// When the word was written last, or became known.
     time: u32,
     fact: Fact,
+    /// See [`Facts::number_of`].
+    number: u64,
+}
+
+/// The number of the value that was written to `reg` at this time.
+#[inline(always)]
+fn number(time: u32, reg: Reg) -> u64 {
+    u64::from(time) << 8 | u64::from(reg)
 }
 
 /// The facts of all words.
@@ -99,14 +107,22 @@ impl Facts {
         }
     }
 
-    /// When `reg` was written last: it holds the same as long as this is the same.
+    /// The number of the value in `reg`: words with the same number hold the same, copies among them.
     #[inline(always)]
-    pub fn time_of(&self, reg: Reg) -> u32 {
-        self.entries[usize::from(reg)].time
+    pub fn number_of(&self, reg: Reg) -> u64 {
+        let entry = &self.entries[usize::from(reg)];
+        if entry.time <= self.start { number(self.start, reg) } else { entry.number }
     }
 
+    #[inline(always)]
     fn set(&mut self, reg: Reg, fact: Fact) {
-        self.entries[usize::from(reg)] = Entry { time: self.now, fact };
+        self.set_same(reg, fact, number(self.now, reg));
+    }
+
+    /// Sets a word to a value that is somewhere else too.
+    #[inline(always)]
+    fn set_same(&mut self, reg: Reg, fact: Fact, number: u64) {
+        self.entries[usize::from(reg)] = Entry { time: self.now, fact, number };
     }
 
     /// Learns from an op that has been rewritten.
@@ -123,17 +139,18 @@ impl Facts {
             // A move onto itself changes nothing.
             Opcode::Mov if op.b == a => {}
             Opcode::Mov => {
-                self.set(a, Fact::Copy(op.b));
+                let number = self.number_of(op.b);
+                self.set_same(a, Fact::Copy(op.b), number);
                 // Later readers shall take the guest register, so that the temporary dies at the move.
                 let fact = self.of(op.b);
                 let says_nothing = matches!(fact, Fact::Unknown | Fact::Shifted(..));
                 if a < rules.temps && op.b >= rules.temps && says_nothing {
-                    self.set(a, fact);
-                    self.set(op.b, Fact::Copy(a));
+                    self.set_same(a, fact, number);
+                    self.set_same(op.b, Fact::Copy(a), number);
                 }
             }
             _ => match shift_of(op) {
-                Some(shift) => self.set(a, Fact::Shifted(shift, op.b, self.time_of(op.b))),
+                Some(shift) => self.set(a, Fact::Shifted(shift, op.b, self.number_of(op.b))),
                 None => self.set(a, Fact::Unknown),
             },
         }

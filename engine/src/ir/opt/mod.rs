@@ -114,7 +114,7 @@ impl Optimiser {
                 strength::rewrite(op, facts);
             }
             if passes.has(Passes::PAIR) {
-                rotate::rewrite(before.last_mut(), op, facts);
+                rotate::rewrite(before, op, facts);
                 if let Some(previous) = before.last_mut() {
                     pair::rewrite(previous, op);
                 }

@@ -125,11 +125,6 @@ impl Lower<'_> {
         let b = self.peek(op.b);
         let b = self.low(b);
         let c = self.second_low(op);
-        if code == AddW
-            && let Some(low) = self.rotation(b, c)
-        {
-            return Some(self.signed(low));
-        }
         let i = self.b.ins();
         let low = match code {
             AddW => i.iadd(b, c),
@@ -147,10 +142,7 @@ impl Lower<'_> {
     fn binary(&mut self, code: Opcode, b: Value, c: Value) -> Value {
         use Opcode::*;
         match code {
-            Add => match self.rotation(b, c) {
-                Some(rotated) => rotated,
-                None => self.b.ins().iadd(b, c),
-            },
+            Add => self.b.ins().iadd(b, c),
             Sub => self.b.ins().isub(b, c),
             And | Or | Xor | AndNot | OrNot | XorNot => self.bits_of_two(code, b, c),
             Sll => self.b.ins().ishl(b, c),

@@ -1,4 +1,4 @@
-//! Words of 32 bits: arithmetic that stays narrow, and rotations found in pairs of shifts.
+//! Words of 32 bits: arithmetic that stays narrow.
 //!
 //! The problem: on a 64-bit guest a 32-bit result is kept sign-extended, so each `addw` would be an addition and an extension. But
 //! most such results are read by further 32-bit ops, for which the low word will do. So a result is made as a pair: the low
@@ -229,12 +229,8 @@ impl Lower<'_> {
         use Opcode::*;
         match code {
             And => self.b.ins().band(b, c),
-            Or | Xor => {
-                if let Some(rotated) = self.rotation(b, c) {
-                    return rotated;
-                }
-                if code == Or { self.b.ins().bor(b, c) } else { self.b.ins().bxor(b, c) }
-            }
+            Or => self.b.ins().bor(b, c),
+            Xor => self.b.ins().bxor(b, c),
             AndNot => {
                 let c = self.b.ins().bnot(c);
                 self.b.ins().band(b, c)
@@ -282,22 +278,5 @@ impl Lower<'_> {
             _ => return None,
         };
         Some(if by == 32 { wide } else { self.b.ins().ishl_imm_s(wide, 32 - by) })
-    }
-
-    /// `x << n` and `x >> (width - n)` together: a rotation, whether they are added, combined by "or" or by "exclusive or".
-    pub fn rotation(&mut self, b: Value, c: Value) -> Option<Value> {
-        use ir::Opcode::{Ishl, Ushr};
-        let (one, other) = (self.shift_of(b)?, self.shift_of(c)?);
-        let (left, right) = match (one.0, other.0) {
-            (Ishl, Ushr) => (one, other),
-            (Ushr, Ishl) => (other, one),
-            _ => return None,
-        };
-        let width = i64::from(self.b.func.dfg.value_type(b).bits());
-        let whole = left.1 == right.1 && (1..width).contains(&left.2) && left.2 + right.2 == width;
-        whole.then(|| {
-            let by = self.b.ins().iconst(types::I32, left.2);
-            self.b.ins().rotl(left.1, by)
-        })
     }
 }

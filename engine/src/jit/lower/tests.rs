@@ -158,21 +158,6 @@ fn function_of(mut ops: Vec<Op>) -> String {
 }
 
 #[test]
-fn shifts_both_ways_are_a_rotation() {
-    use Opcode::*;
-    for (left, right, width) in [(SllI, SrlI, 64), (SllIW, SrlIW, 32)] {
-        for with in [Or, Xor, if width == 64 { Add } else { AddW }] {
-            let of = |rest| {
-                let ops = [Op::rri(left, 9, 8, 7), Op::rri(right, 10, 8, rest), Op::rrr(with, 11, 10, 9)];
-                function_of(ops.to_vec())
-            };
-            assert!(of(width - 7).contains("rotl"), "{with:?} of {width}");
-            assert!(!of(width - 8).contains("rotl"), "{with:?} of {width}");
-        }
-    }
-}
-
-#[test]
 fn atomics_are_done_inline() {
     use Opcode::*;
     let flags = MemFlags::plain(3).align(Align::Trap).0;

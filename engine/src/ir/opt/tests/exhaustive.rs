@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::ir::fields::Aux;
-use crate::ir::op::{Op, Opcode, Shape};
+use crate::ir::op::{MemFlags, Op, Opcode, Shape};
 use crate::ir::{Boundary, Reg};
 
 const EDGES: [u64; 26] = [
@@ -167,7 +167,7 @@ fn every_join_of_two_shifts() {
     let mut rotated = 0;
     for &one in &shifts {
         for &two in &shifts {
-            for code in [Or, Xor, Add] {
+            for code in [Or, Xor, Add, AddW] {
                 let joined = Op::rrr(code, if one.imm & 2 == 0 { 10 } else { two.a }, one.a, two.a);
                 let after = compare(&mut optimiser, &[one, two, joined], &values);
                 rotated += usize::from(after.ops.iter().any(|op| matches!(op.code, RorI | RorIW)));
@@ -189,10 +189,27 @@ fn rotations_need_the_word_that_was_shifted() {
     let join = Op::rrr(Or, 10, 64, 65);
     let mut codes = codes;
     assert_eq!(codes(&[left, right, join]), [RorIW, Exit]);
-    // In place, where it is the last thing before.
+    // In place, where nobody looks at it before.
     assert_eq!(codes(&[right, Op { a: 11, ..left }, Op::rrr(Or, 11, 65, 11)]), [RorIW, Exit]);
     let other = Op::rri(AddI, 12, 12, 1);
-    assert_eq!(codes(&[right, Op { a: 11, ..left }, other, Op::rrr(Or, 11, 65, 11)]).len(), 5);
+    let in_place = Op { a: 11, ..left };
+    let join_in_place = Op::rrr(Or, 11, 65, 11);
+    assert_eq!(codes(&[right, in_place, other, join_in_place]), [AddI, RorIW, Exit]);
+    let reader = Op::rri(AddI, 12, 11, 1);
+    assert_eq!(codes(&[right, in_place, reader, join_in_place]).len(), 5);
+    let load = Op { aux: MemFlags::plain(3).0, ..Op::rri(Load64, 12, 13, 0) };
+    let mut seen_by_a_fault = block(&[right, in_place, load, join_in_place]);
+    optimise(&mut seen_by_a_fault, &RULES);
+    assert_eq!(seen_by_a_fault.ops.len(), 5);
+    // Of copies, while one of them is left.
+    let (copy, right_of_copy) = (Op::rrr(Mov, 13, 11, 0), Op { b: 13, ..right });
+    let next = Op::rri(AddI, 11, 11, 1);
+    assert!(codes(&[copy, left, next, right_of_copy, join]).contains(&RorIW));
+    let changed = Op::rri(AddI, 13, 13, 1);
+    assert!(!codes(&[copy, left, next, changed, right_of_copy, join]).contains(&RorIW));
+    // Something else was shifted in place since.
+    let shifted = [Op::rri(AddI, 11, 12, 5), Op::rri(SllI, 11, 11, 1), Op::rrr(Or, 11, 64, 65)];
+    assert!(!codes(&[&[left, right][..], &shifted].concat()).contains(&RorIW));
     // Written between, or in place with the result elsewhere.
     assert_eq!(codes(&[left, Op::rri(AddI, 11, 11, 1), right, join]).len(), 5);
     assert!(!codes(&[left, right, Op::rri(AddI, 11, 11, 1), join]).contains(&RorIW));
