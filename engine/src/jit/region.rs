@@ -4,19 +4,40 @@
 //! hot paths are several blocks, so a region is grown from a hot block along the edges that were taken most, calls into the
 //! same page and their returns included, until it is large enough. All its blocks lie in one guest page: a translation of
 //! that page that was good at the entry is good all the way, because what could change it leaves the region.
+//!
+//! A small function gets a copy of its blocks for each place that calls it: such blocks have a [`Context`], by which their returns
+//! know where they lead. A context is a guess about the return address and nothing else. Blocks of one address are the same code in
+//! each context, and a return compares before it goes where its context says.
 
 use crate::cache::code::Code;
 use crate::guest::{Guest, HelperDesc, StateMoves};
 use crate::ir::op::Shape;
 use crate::ir::{Boundary, Op, Opcode, Reg, SINK};
 use crate::mem::PAGE_SIZE;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BinaryHeap;
+use std::rc::Rc;
 use std::sync::Arc;
+
+/// From where a copy of a function was called.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Context {
+    /// The context of the call.
+    pub parent: u16,
+    /// Offset of the function, relative to the region's entry,
+    pub callee: i32,
+    /// and of where it returns to.
+    pub back: i32,
+}
+
+/// The context of blocks that may have been called from anywhere.
+pub const ANYWHERE: u16 = 0;
 
 /// A block of a region.
 #[derive(Clone, Debug)]
 pub struct RegionBlock {
+    /// Its context: [`ANYWHERE`], or one more than an index into [`Region::contexts`].
+    pub context: u16,
     /// Guest address relative to the region's entry.
     pub offset: i32,
     /// Its ops; the last is a terminator.
@@ -75,8 +96,10 @@ impl GuestRules {
 /// Blocks of one guest page, lifted for one block key, to be compiled as one function.
 #[derive(Clone, Debug)]
 pub struct Region {
-    /// The blocks; the first is the entry.
+    /// The blocks; the first is the entry. No two with the same offset and context.
     pub blocks: Vec<RegionBlock>,
+    /// Contexts of copied functions.
+    pub contexts: Vec<Context>,
     /// Offset of the entry in its page.
     pub page_offset: u16,
     /// The guest.
@@ -87,6 +110,16 @@ impl Region {
     /// Guest instructions of all blocks.
     pub fn insns(&self) -> u32 {
         self.blocks.iter().map(|b| b.insns).sum()
+    }
+
+    /// The context with this number.
+    pub fn context(&self, number: u16) -> Option<&Context> {
+        self.contexts.get(usize::from(number).checked_sub(1)?)
+    }
+
+    /// The number of the context for a call, if the function has been copied for it.
+    pub fn called(&self, call: &Context) -> Option<u16> {
+        self.contexts.iter().position(|c| c == call).map(|i| i as u16 + 1)
     }
 
     /// Whether a guest address relative to the entry lies in the region's page.
@@ -131,9 +164,20 @@ impl Limits {
     }
 }
 
-/// A block that could be added next, and how often it is expected to be entered for each run of the head.
-#[derive(PartialEq)]
-struct Candidate(f64, u16);
+/// A block that could be added next.
+struct Candidate {
+    /// How often it is expected to be entered for each run of the head.
+    weight: f64,
+    /// Offset in the page.
+    at: u16,
+    context: u16,
+}
+
+impl PartialEq for Candidate {
+    fn eq(&self, other: &Candidate) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
 
 impl Eq for Candidate {}
 
@@ -145,7 +189,8 @@ impl PartialOrd for Candidate {
 
 impl Ord for Candidate {
     fn cmp(&self, other: &Candidate) -> std::cmp::Ordering {
-        self.0.total_cmp(&other.0).then(other.1.cmp(&self.1))
+        let place = |c: &Candidate| (c.context, c.at);
+        self.weight.total_cmp(&other.weight).then(place(other).cmp(&place(self)))
     }
 }
 
@@ -156,6 +201,10 @@ pub fn form(head: u16, find: &mut dyn FnMut(u16) -> Option<BlockProfile>, limits
 
 /// What a block is at least expected to be entered for each run of the head if it is known to be hot.
 const HOT: f64 = 0.5;
+/// Functions of at most so many guest instructions are copied for each call,
+const SMALL: u32 = 48;
+/// as long as no more calls than this lie within each other.
+const DEEPEST: usize = 3;
 
 /// As [`form`]; `hot` are page offsets that are known to be hot, whatever the edges on the way to them say.
 pub fn form_round(
@@ -164,41 +213,127 @@ pub fn form_round(
     find: &mut dyn FnMut(u16) -> Option<BlockProfile>,
     limits: &Limits,
 ) -> Option<Region> {
-    let mut region = Region { blocks: Vec::new(), page_offset: head, rules: limits.rules };
-    // False: looked at and left out.
-    let mut seen: FxHashMap<u16, bool> = FxHashMap::default();
-    let mut heap = BinaryHeap::from([Candidate(1.0, head)]);
-    let mut insns = 0;
-    while let Some(Candidate(weight, at)) = heap.pop() {
-        if region.blocks.len() >= limits.blocks || seen.contains_key(&at) {
-            continue;
-        }
-        let block = find(at).filter(|p| p.code.second_page.is_none() && !p.code.ops.is_empty());
-        let block = block.filter(|p| at == head || insns + p.code.insns <= limits.insns);
-        seen.insert(at, block.is_some());
-        let Some(profile) = block else { continue };
-        let code = &profile.code;
-        insns += code.insns;
-        let offset = at as i32 - head as i32;
-        if profile.keeps_key {
-            for (part, to) in successors(&profile) {
-                let page = to + at as i64;
-                let weight = (weight * part).min(1.0);
-                let is_hot = u16::try_from(page).is_ok_and(|p| hot.contains(&p));
-                let weight = if is_hot { weight.max(HOT) } else { weight };
-                if weight >= limits.least && (0..PAGE_SIZE as i64).contains(&page) {
-                    heap.push(Candidate(weight, page as u16));
-                }
-            }
-        }
-        region.blocks.push(RegionBlock {
-            offset,
-            ops: code.ops.clone(),
-            bounds: code.bounds.clone(),
-            insns: code.insns,
-        });
+    let region = Region { blocks: Vec::new(), contexts: Vec::new(), page_offset: head, rules: limits.rules };
+    let (profiles, small) = (FxHashMap::default(), FxHashMap::default());
+    let mut former = Former { region, find, profiles, small, hot, limits, heap: BinaryHeap::new() };
+    former.heap.push(Candidate { weight: 1.0, at: head, context: ANYWHERE });
+    former.grow();
+    (!former.region.blocks.is_empty()).then_some(former.region)
+}
+
+/// What forming a region keeps.
+struct Former<'a> {
+    region: Region,
+    find: &'a mut dyn FnMut(u16) -> Option<BlockProfile>,
+    profiles: FxHashMap<u16, Option<Rc<BlockProfile>>>,
+    /// By page offset of a function, whether it is [`SMALL`].
+    small: FxHashMap<u16, bool>,
+    hot: &'a [u16],
+    limits: &'a Limits,
+    heap: BinaryHeap<Candidate>,
+}
+
+impl Former<'_> {
+    fn profile(&mut self, at: u16) -> Option<Rc<BlockProfile>> {
+        let find = &mut self.find;
+        let look =
+            || find(at).filter(|p| p.code.second_page.is_none() && !p.code.ops.is_empty()).map(Rc::new);
+        self.profiles.entry(at).or_insert_with(look).clone()
     }
-    (!region.blocks.is_empty()).then_some(region)
+
+    fn grow(&mut self) {
+        let head = self.region.page_offset;
+        let (mut seen, mut insns) = (FxHashSet::default(), 0);
+        while let Some(Candidate { weight, at, context }) = self.heap.pop() {
+            if self.region.blocks.len() >= self.limits.blocks || !seen.insert((at, context)) {
+                continue;
+            }
+            let Some(profile) = self.profile(at) else { continue };
+            let code = &profile.code;
+            if !self.region.blocks.is_empty() && insns + code.insns > self.limits.insns {
+                continue;
+            }
+            insns += code.insns;
+            if profile.keeps_key {
+                self.lead_on(&profile, weight, at, context);
+            }
+            self.region.blocks.push(RegionBlock {
+                context,
+                offset: at as i32 - head as i32,
+                ops: code.ops.clone(),
+                bounds: code.bounds.clone(),
+                insns: code.insns,
+            });
+        }
+    }
+
+    /// Adds what comes behind a block to the candidates.
+    fn lead_on(&mut self, profile: &BlockProfile, weight: f64, at: u16, context: u16) {
+        for (part, to) in successors(profile) {
+            let Some(page) = in_page(at, to) else { continue };
+            let mut weight = (weight * part).min(1.0);
+            if self.hot.contains(&page) {
+                weight = weight.max(HOT);
+            }
+            if weight < self.limits.least {
+                continue;
+            }
+            let context = match profile.code.ops.last() {
+                Some(op) if is_call(op) && op.imm == to => self.callee(page, at, op, context),
+                _ => context,
+            };
+            self.heap.push(Candidate { weight, at: page, context });
+        }
+    }
+
+    /// The context of the function at `page` when the block at `at`, which ends with `op`, calls it.
+    fn callee(&mut self, page: u16, at: u16, op: &Op, caller: u16) -> u16 {
+        let head = self.region.page_offset as i32;
+        let call =
+            Context { parent: caller, callee: page as i32 - head, back: at as i32 + op.aux as i32 - head };
+        if let Some(number) = self.region.called(&call) {
+            return number;
+        }
+        let mut around =
+            std::iter::successors(self.region.context(caller), |c| self.region.context(c.parent));
+        let nested = around.clone().count();
+        if nested >= DEEPEST || around.any(|c| c.callee == call.callee) || !self.is_small(page) {
+            return ANYWHERE;
+        }
+        self.region.contexts.push(call);
+        self.region.contexts.len() as u16
+    }
+
+    /// Whether few instructions lie between the function's first and its returns, those that it calls not counted.
+    fn is_small(&mut self, function: u16) -> bool {
+        if let Some(&small) = self.small.get(&function) {
+            return small;
+        }
+        let (mut seen, mut stack, mut insns) = (FxHashSet::default(), vec![function], 0);
+        while let Some(at) = stack.pop() {
+            if insns > SMALL || !seen.insert(at) {
+                continue;
+            }
+            let Some(profile) = self.profile(at) else { continue };
+            insns += profile.code.insns;
+            let call = profile.code.ops.last().filter(|op| is_call(op)).map(|op| op.imm);
+            let inside = successors(&profile).into_iter().filter(|&(_, to)| Some(to) != call);
+            stack.extend(inside.filter_map(|(_, to)| in_page(at, to)));
+        }
+        self.small.insert(function, insns <= SMALL);
+        insns <= SMALL
+    }
+}
+
+/// Whether the op calls a function that it names.
+pub fn is_call(op: &Op) -> bool {
+    op.code == Opcode::Jump && op.a != SINK
+}
+
+/// The page offset of what lies `by` from `at`, if it is in the page.
+fn in_page(at: u16, by: i64) -> Option<u16> {
+    let page = by.saturating_add(at.into());
+    (0..PAGE_SIZE as i64).contains(&page).then_some(page as u16)
 }
 
 /// Where a block goes and how often, relative to its start.
@@ -280,13 +415,56 @@ mod tests {
         assert_eq!(offsets(0x300, a_loop(), |_| {}), [] as [i32; 0]);
     }
 
+    const RETURN: Op = Op { a: SINK, b: 1, c: 2, aux: 4, ..Op::new(Opcode::JumpReg) };
+
+    fn call(by: i64) -> Op {
+        Op { a: 1, imm: by, aux: 4, ..Op::new(Opcode::Jump) }
+    }
+
     #[test]
     fn regions_hold_calls_and_where_they_return() {
-        let call = Op { a: 1, imm: 0x100, aux: 4, ..Op::new(Opcode::Jump) };
-        let ret = Op { a: SINK, b: 1, c: 2, aux: 4, ..Op::new(Opcode::JumpReg) };
         let far = Op { a: SINK, imm: 0x1000, aux: 4, ..Op::new(Opcode::Jump) };
-        let blocks = vec![block(0, call, 9, 9), block(4, far, 9, 9), block(0x100, ret, 9, 9)];
+        let blocks = vec![block(0, call(0x100), 9, 9), block(4, far, 9, 9), block(0x100, RETURN, 9, 9)];
         assert_eq!(offsets(0, blocks, |_| {}), [0, 4, 0x100]);
+    }
+
+    /// Offsets and contexts of the blocks.
+    fn places(blocks: Vec<(u16, BlockProfile)>) -> Vec<(i32, u16)> {
+        let blocks: FxHashMap<u16, BlockProfile> = blocks.into_iter().collect();
+        let copy = |p: &BlockProfile| BlockProfile { code: p.code.clone(), targets: Vec::new(), ..*p };
+        let limits = Limits::new(GuestRules::of::<Riscv>(&Model::default()));
+        let region = form(0, &mut |at| blocks.get(&at).map(copy), &limits).expect("a region");
+        let mut places: Vec<_> = region.blocks.iter().map(|b| (b.offset, b.context)).collect();
+        places.sort_unstable();
+        places
+    }
+
+    #[test]
+    fn small_functions_are_copied_for_each_call() {
+        // Two calls of one function, which calls another.
+        let leave = Op { imm: 0x1000, ..Op::new(Opcode::Exit) };
+        let mut blocks = vec![block(0, call(0x100), 9, 9), block(4, call(0xfc), 9, 9), block(8, leave, 9, 9)];
+        blocks.extend([block(0x100, call(0x100), 9, 9), block(0x104, RETURN, 9, 9)]);
+        blocks.push(block(0x200, RETURN, 9, 9));
+        let found = places(blocks);
+        let at = |offset| found.iter().filter(move |p| p.0 == offset).map(|p| p.1);
+        assert_eq!(
+            [0, 4, 8].map(|offset| at(offset).collect::<Vec<_>>()),
+            [[ANYWHERE], [ANYWHERE], [ANYWHERE]]
+        );
+        for offset in [0x100, 0x104, 0x200] {
+            assert_eq!(at(offset).count(), 2, "{offset:#x}: {found:?}");
+            assert!(at(offset).all(|context| context != ANYWHERE));
+        }
+    }
+
+    #[test]
+    fn functions_that_call_themselves_are_copied_once() {
+        let mut blocks = vec![block(0, call(0x100), 9, 9), block(4, Op::new(Opcode::Exit), 9, 9)];
+        blocks.extend([block(0x100, call(0), 9, 9), block(0x104, RETURN, 9, 9)]);
+        let twice = |at| [(at, ANYWHERE), (at, 1), (at, 2)];
+        // From the program's call and from its own, whose own lead to the copy for all.
+        assert_eq!(places(blocks), [&[(0, 0), (4, 0)][..], &twice(0x100), &twice(0x104)].concat());
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use super::block::{BlockCompiler, BlockInput, Failed};
 use super::emitted::Emitted;
-use super::region::{GuestRules, Region, RegionBlock};
+use super::region::{ANYWHERE, GuestRules, Region, RegionBlock};
 use super::tier2::{Form, HostError, Tier2};
 use crate::guest::HelperDesc;
 use crate::ir::Op;
@@ -47,8 +47,10 @@ impl BlockCompiler for Single {
             helper: self.helper,
             state_moves: input.state_moves,
         };
-        let block = RegionBlock { offset: 0, ops: input.ops.into(), bounds: input.bounds.into(), insns };
-        let region = Region { blocks: vec![block], page_offset: input.page_offset, rules };
+        let (ops, bounds) = (input.ops.into(), input.bounds.into());
+        let block = RegionBlock { context: ANYWHERE, offset: 0, ops, bounds, insns };
+        let region =
+            Region { blocks: vec![block], contexts: Vec::new(), page_offset: input.page_offset, rules };
         *out = self.tier2.compile_as(&region, Form::Block { profile: input.profile }).map_err(|e| {
             tracing::debug!("a block was not compiled: {e}");
             Failed::Internal

@@ -15,6 +15,7 @@ use crate::ir::Opcode;
 use crate::ir::op::{CallSite, Shape};
 use crate::mem::{PAGE_MASK, PAGE_SIZE};
 use crate::tier::events::What;
+use rustc_hash::FxHashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -75,7 +76,7 @@ impl Worker {
         match (made, parts) {
             // The blocks must be those that were compiled: a page may have been written and lifted anew meanwhile.
             (Ok(emitted), Some(parts)) if region.blocks.iter().zip(&parts).all(|(b, p)| b.ops == p.ops) => {
-                if translations.install(Tier::Two, parts, &emitted, None) {
+                if translations.install(Tier::Two, distinct(parts), &emitted, None) {
                     translations.events.push(head.pa, What::Tier2 { insns: region.insns() }, waiting, ns);
                 } else {
                     job.code.ask_again();
@@ -89,6 +90,13 @@ impl Worker {
             }
         }
     }
+}
+
+/// Each of the blocks once; the first stays first.
+fn distinct(mut parts: Vec<Arc<Code>>) -> Vec<Arc<Code>> {
+    let mut seen = FxHashSet::default();
+    parts.retain(|code| seen.insert(Arc::as_ptr(code)));
+    parts
 }
 
 /// The head of the region for a job: the block that asked, or where the code is entered that samples found.

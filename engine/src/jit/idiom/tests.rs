@@ -11,7 +11,7 @@ use crate::ir::Block;
 use crate::ir::op::Reg;
 use crate::ir::opt::{Optimiser, Rules};
 use crate::jit::abi::Exit;
-use crate::jit::region::{GuestRules, RegionBlock};
+use crate::jit::region::{ANYWHERE, GuestRules, RegionBlock};
 use crate::jit::testing::compare::{Pair, Subject};
 use crate::jit::testing::exec::Loaded as Code;
 use crate::jit::testing::random::{CODE, DATA, Program, Random};
@@ -107,8 +107,13 @@ fn lifted(hex: &str) -> Block {
 
 fn seen(hex: &str) -> Option<Idiom> {
     let block = lifted(hex);
-    let block =
-        RegionBlock { offset: 0, insns: block.insns(), ops: block.ops.into(), bounds: block.bounds.into() };
+    let block = RegionBlock {
+        context: ANYWHERE,
+        offset: 0,
+        insns: block.insns(),
+        ops: block.ops.into(),
+        bounds: block.bounds.into(),
+    };
     recognise(&block, &GuestRules::of::<Riscv>(&Model::default()))
 }
 

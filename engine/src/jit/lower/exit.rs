@@ -11,6 +11,7 @@ use crate::ir::regset::RegSet;
 use crate::ir::{Op, Opcode};
 use crate::jit::abi::Exit;
 use crate::jit::record::{HEAT, TAKEN, link_offset};
+use crate::jit::region::is_call;
 use cranelift_codegen::ir::condcodes::{CondCode, IntCC};
 use cranelift_codegen::ir::{self, BlockCall, InstBuilder, JumpTableData, TrapCode, Value, types};
 use std::mem::offset_of;
@@ -39,14 +40,22 @@ impl Lower<'_> {
                 let link = self.address(next);
                 self.set(op.a, link);
                 step.pass(&mut self.dirty);
-                self.indirect(op, target);
+                match self.known_block(op, base) {
+                    Some(to) => self.leave_by(Target::Block(to)),
+                    None => self.indirect(op, target),
+                }
             }
             Opcode::Jump => {
                 let link = self.address(next);
                 self.set(op.a, link);
                 step.pass(&mut self.dirty);
                 self.count_taken();
-                self.goes_to(op.imm);
+                let target = if is_call(op) {
+                    self.flow.callee(self.region, self.at.block, op)
+                } else {
+                    self.target(op.imm)
+                };
+                self.leave_by(target);
             }
             code if code.shape() == Shape::Branch => self.branch(op),
             _ => self.goes_to(op.imm),
@@ -178,6 +187,14 @@ impl Lower<'_> {
         }
         self.flush(self.dirty);
         self.probe(target);
+    }
+
+    /// The block to which an indirect jump leads for certain: it was called here, and the return address has been kept in a
+    /// register since.
+    fn known_block(&mut self, op: &Op, base: Value) -> Option<usize> {
+        let at = self.values.address_of(base)? + op.imm;
+        let [to] = self.flow.indirect(self.region, self.at.block, op)[..] else { return None };
+        (i64::from(self.region.blocks[to].offset) == at).then_some(to)
     }
 
     fn compared_with(&mut self, to: usize, target: Value) {

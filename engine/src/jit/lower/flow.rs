@@ -8,7 +8,7 @@
 
 use crate::ir::op::Shape;
 use crate::ir::{JumpHint, Op, Opcode, SINK};
-use crate::jit::region::{Region, RegionBlock};
+use crate::jit::region::{ANYWHERE, Context, Region, RegionBlock, is_call};
 use crate::jit::targets;
 use rustc_hash::FxHashMap;
 
@@ -45,7 +45,8 @@ pub struct Flow {
     pub returns: Vec<usize>,
     /// Blocks to which no block of the region leads but by an indirect jump.
     pub unnamed: Vec<usize>,
-    by_offset: FxHashMap<i64, usize>,
+    /// By context and offset.
+    by_place: FxHashMap<(u16, i64), usize>,
 }
 
 fn last(block: &RegionBlock) -> Option<&Op> {
@@ -56,7 +57,8 @@ impl Flow {
     /// Looks at `region`.
     pub fn new(region: &Region) -> Flow {
         let n = region.blocks.len();
-        let by_offset = region.blocks.iter().enumerate().map(|(i, b)| (b.offset.into(), i)).collect();
+        let place = |b: &RegionBlock| (b.context, i64::from(b.offset));
+        let by_place = region.blocks.iter().enumerate().map(|(i, b)| (place(b), i)).collect();
         let mut flow = Flow {
             order: Vec::with_capacity(n),
             header: vec![false; n],
@@ -65,7 +67,7 @@ impl Flow {
             back_edges: Vec::new(),
             returns: Vec::new(),
             unnamed: Vec::new(),
-            by_offset,
+            by_place,
         };
         flow.find_returns(region);
         flow.find_unnamed(region);
@@ -76,21 +78,42 @@ impl Flow {
 
     /// Where `pc + offset` of `block` is.
     pub fn target(&self, region: &Region, block: usize, offset: i64) -> Target {
-        let at = offset.saturating_add(region.blocks[block].offset.into());
-        match self.by_offset.get(&at) {
-            Some(&i) => Target::Block(i),
+        let RegionBlock { context, offset: start, .. } = region.blocks[block];
+        let at = offset.saturating_add(start.into());
+        match self.block_at(context, at) {
+            Some(i) => Target::Block(i),
             None if region.in_page(at) => Target::Page(at),
             None => Target::Far(at),
         }
     }
 
+    /// Where the function is that `op` calls at the end of `block`.
+    pub fn callee(&self, region: &Region, block: usize, op: &Op) -> Target {
+        let from = &region.blocks[block];
+        let [callee, back] = [op.imm, op.aux.into()].map(|by: i64| by.saturating_add(from.offset.into()));
+        let call = Context { parent: from.context, callee: callee as i32, back: back as i32 };
+        match region.called(&call).and_then(|own| self.by_place.get(&(own, callee))) {
+            Some(&i) => Target::Block(i),
+            None => match self.by_place.get(&(ANYWHERE, callee)) {
+                Some(&i) => Target::Block(i),
+                None if region.in_page(callee) => Target::Page(callee),
+                None => Target::Far(callee),
+            },
+        }
+    }
+
+    /// The block at an offset from the entry: the copy for this context, or that for all.
+    fn block_at(&self, context: u16, at: i64) -> Option<usize> {
+        let own = self.by_place.get(&(context, at));
+        own.or_else(|| self.by_place.get(&(ANYWHERE, at))).copied()
+    }
+
     fn find_returns(&mut self, region: &Region) {
-        for block in &region.blocks {
-            if let Some(op) = last(block)
-                && op.code == Opcode::Jump
-                && op.a != SINK
-                && let Some(&to) = self.by_offset.get(&(op.aux as i64 + block.offset as i64))
-                && !self.returns.contains(&to)
+        for (i, block) in region.blocks.iter().enumerate() {
+            if let Some(op) = last(block).filter(|op| is_call(op))
+                && !matches!(self.callee(region, i, op), Target::Block(to) if region.blocks[to].context != ANYWHERE)
+                && let Some(to) = self.block_at(block.context, op.aux as i64 + block.offset as i64)
+                && !self.returns.iter().any(|&r| region.blocks[r].offset == region.blocks[to].offset)
             {
                 self.returns.push(to);
             }
@@ -99,10 +122,18 @@ impl Flow {
 
     fn find_unnamed(&mut self, region: &Region) {
         let mut named = vec![false; region.blocks.len()];
-        for block in &region.blocks {
+        for (i, block) in region.blocks.iter().enumerate() {
+            let call = last(block).filter(|op| is_call(op));
+            let callee = call.map(|op| self.callee(region, i, op));
+            if let Some(Target::Block(to)) = callee {
+                named[to] = true;
+            }
             for to in targets::direct(&block.ops, block.bytes()) {
-                if let Some(&i) = self.by_offset.get(&(to + block.offset as i64)) {
-                    named[i] = true;
+                let is_callee = call.is_some_and(|op| op.imm == to);
+                if let Some(to) =
+                    self.block_at(block.context, to + block.offset as i64).filter(|_| !is_callee)
+                {
+                    named[to] = true;
                 }
             }
         }
@@ -118,15 +149,22 @@ impl Flow {
     pub fn indirect(&self, region: &Region, block: usize, op: &Op) -> Vec<usize> {
         // More comparisons than this cost more than the look-up.
         const MOST: usize = 4;
+        let RegionBlock { context, offset: here, .. } = region.blocks[block];
         if targets::is_plain_jump(op) {
+            let own = self.unnamed.iter().copied().filter(|&i| region.blocks[i].context == context);
             // The entry alone is where the region was called, rather than a target.
-            let some = self.unnamed.iter().any(|&i| i != 0);
-            let here = region.blocks[block].offset;
+            let some = own.clone().any(|i| i != 0);
             let near = |i: &usize| (region.blocks[*i].offset as i64 - here as i64).abs() <= REACH;
-            return if some { self.unnamed.iter().copied().filter(near).collect() } else { Vec::new() };
+            return if some { own.filter(near).collect() } else { Vec::new() };
         }
-        let returns = matches!(JumpHint::from_bits(op.c), Some(JumpHint::Return | JumpHint::ReturnCall));
-        if returns && self.returns.len() <= MOST { self.returns.clone() } else { Vec::new() }
+        if !matches!(JumpHint::from_bits(op.c), Some(JumpHint::Return | JumpHint::ReturnCall)) {
+            return Vec::new();
+        }
+        match region.context(context) {
+            Some(call) => self.block_at(call.parent, call.back.into()).into_iter().collect(),
+            None if self.returns.len() <= MOST => self.returns.clone(),
+            None => Vec::new(),
+        }
     }
 
     /// Successors of `block` inside the region, one for each edge.
@@ -137,6 +175,10 @@ impl Flow {
             _ => None,
         };
         match op.code {
+            Opcode::Jump if op.a != SINK => match self.callee(region, block, op) {
+                Target::Block(i) => vec![i],
+                _ => Vec::new(),
+            },
             Opcode::Jump | Opcode::Exit => direct(op.imm).into_iter().collect(),
             Opcode::JumpReg => self.indirect(region, block, op),
             code if code.shape() == Shape::Branch => {

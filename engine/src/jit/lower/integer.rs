@@ -112,7 +112,9 @@ impl Lower<'_> {
     /// The guest address at `offset` from the region's entry.
     pub fn address(&mut self, offset: i64) -> Value {
         let pc = self.b.ins().stack_load(types::I64, types::I64, self.pc, 0);
-        if offset == 0 { pc } else { self.b.ins().iadd_imm_s(pc, offset) }
+        let address = if offset == 0 { pc } else { self.b.ins().iadd_imm_s(pc, offset) };
+        self.values.is_address(address, offset);
+        address
     }
 
     /// Ops on low words.

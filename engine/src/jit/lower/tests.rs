@@ -32,7 +32,10 @@ fn compare(seed: u64, mix: Mix, model: &Model) -> u64 {
         let seed = seed + n;
         let mut r = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         (0..8).for_each(|_| _ = r.next());
-        let subject = Subject::new(&program(&mut r, mix), model);
+        let mut subject = Subject::new(&program(&mut r, mix), model);
+        if mix.calls {
+            subject.copy_functions(&mut r);
+        }
         let emitted = tier2.compile(&subject.region).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
         let loaded = Loaded::new(&emitted);
         for _ in 0..6 {
@@ -93,7 +96,7 @@ fn one_run(pair: &mut Pair, subject: &Subject, loaded: &Loaded) -> u64 {
     ran
 }
 
-const ALL: Mix = Mix { blocks: 8, ops: 24, floats: true, wild: true };
+const ALL: Mix = Mix { blocks: 8, ops: 24, floats: true, wild: true, calls: false };
 
 #[test]
 fn random_regions() {
@@ -102,8 +105,14 @@ fn random_regions() {
 
 #[test]
 fn random_integer_loops() {
-    let mix = Mix { blocks: 4, ops: 12, floats: false, wild: false };
+    let mix = Mix { blocks: 4, ops: 12, floats: false, wild: false, calls: false };
     assert!(compare(2_000_000, mix, &Model::default()) > 10_000);
+}
+
+#[test]
+fn random_calls() {
+    let mix = Mix { blocks: 12, ops: 8, floats: false, wild: true, calls: true };
+    assert!(compare(4_000_000, mix, &Model::default()) > 10_000);
 }
 
 #[test]

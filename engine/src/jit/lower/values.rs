@@ -8,6 +8,7 @@ use crate::ir::regset::RegSet;
 use crate::jit::abi::reg_disp;
 use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, Type, Value, types};
 use cranelift_frontend::Variable;
+use rustc_hash::FxHashMap;
 
 /// Accesses to the state and the record: always mapped.
 pub const TRUSTED: MemFlagsData = MemFlagsData::trusted();
@@ -25,6 +26,8 @@ pub struct Values {
     pub narrow: Narrow,
     /// What is known of floats.
     pub floats: Floats,
+    /// Values that are guest addresses, relative to the region's entry.
+    addresses: FxHashMap<Value, i64>,
     /// The state pointer as a value of this block.
     state: Option<(ir::Block, Value)>,
 }
@@ -34,12 +37,23 @@ impl Values {
         Values {
             zero,
             floats,
+            addresses: FxHashMap::default(),
             variables: [None; 256],
             temps: [None; 256],
             written: RegSet::default(),
             narrow: Narrow::default(),
             state: None,
         }
+    }
+
+    /// The value is the guest address at this distance from the region's entry.
+    pub fn is_address(&mut self, value: Value, offset: i64) {
+        self.addresses.insert(value, offset);
+    }
+
+    /// The distance of the guest address that the value is known to be.
+    pub fn address_of(&self, value: Value) -> Option<i64> {
+        self.addresses.get(&value).copied()
     }
 
     /// Forgets what holds in a block only.

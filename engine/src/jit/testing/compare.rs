@@ -14,7 +14,7 @@ use crate::interp::{self, Leave};
 use crate::ir::op::{Effects, Shape};
 use crate::ir::{Block, Boundary, CallSite, Op, Opcode};
 use crate::jit::abi::Exit;
-use crate::jit::region::{GuestRules, Region, RegionBlock};
+use crate::jit::region::{ANYWHERE, Context, GuestRules, Region, RegionBlock, is_call};
 use std::collections::HashMap;
 
 /// Two harts of one model, each with a memory of its own.
@@ -38,18 +38,36 @@ impl Subject {
     pub fn new(program: &Program, model: &Model) -> Subject {
         let head = program.blocks[0].0;
         let blocks = program.blocks.iter().map(|(at, block)| RegionBlock {
+            context: ANYWHERE,
             offset: *at as i32 - head as i32,
             ops: block.ops.clone().into(),
             bounds: block.bounds.clone().into(),
             insns: block.insns(),
         });
         let rules = GuestRules::of::<Riscv>(model);
-        let region = Region { blocks: blocks.collect(), page_offset: head, rules };
+        let region = Region { blocks: blocks.collect(), contexts: Vec::new(), page_offset: head, rules };
         let codes = program.blocks.iter().map(|(at, block)| {
             let pa = CODE + *at as u64;
             (pa, Code::new(block.clone(), pa, None, 0))
         });
         Subject { region, codes: codes.collect() }
+    }
+
+    /// Copies random blocks for random calls. Which does not change what they do.
+    pub fn copy_functions(&mut self, r: &mut Random) {
+        let mut next = 0;
+        while next < self.region.blocks.len() && self.region.blocks.len() < 64 {
+            let from = self.region.blocks[next].clone();
+            next += 1;
+            let Some(op) = from.ops.last().filter(|op| is_call(op) && !r.one_in(3)) else { continue };
+            let [callee, back] = [op.imm, op.aux.into()].map(|by: i64| from.offset + by as i32);
+            self.region.contexts.push(Context { parent: from.context, callee, back });
+            let context = self.region.contexts.len() as u16;
+            let all = self.region.blocks.iter().filter(|b| b.context == ANYWHERE);
+            let some = all.filter(|b| b.offset == callee || r.one_in(3));
+            let copies: Vec<_> = some.map(|b| RegionBlock { context, ..b.clone() }).collect();
+            self.region.blocks.extend(copies);
+        }
     }
 
     /// Whether an instruction at `offset` from the entry accesses memory.

@@ -4,7 +4,7 @@ use crate::guest::riscv::helpers::Helper;
 use crate::guest::riscv::testing::RAM;
 use crate::ir::fields::Aux;
 use crate::ir::op::{Align, Fmt};
-use crate::ir::{Block, Boundary, CallSite, FpFlags, MemFlags, Op, Opcode, Reg, SINK};
+use crate::ir::{Block, Boundary, CallSite, FpFlags, JumpHint, MemFlags, Op, Opcode, Reg, SINK};
 
 /// xorshift64*; reproducible.
 pub struct Random(pub u64);
@@ -95,6 +95,8 @@ pub struct Mix {
     pub floats: bool,
     /// Addresses that nothing answers at.
     pub wild: bool,
+    /// Most blocks call or return.
+    pub calls: bool,
 }
 
 /// Where an exit goes, until the blocks have their places.
@@ -407,9 +409,28 @@ impl Maker<'_> {
         }
     }
 
+    /// Calls a block, nearly always by the usual register.
+    fn call_block(&mut self) {
+        let a = if self.r.one_in(12) { 9 } else { 1 };
+        self.push(Op { a, aux: self.block.bytes, ..Op::new(Opcode::Jump) });
+        self.to = Some(self.target());
+    }
+
+    /// Goes to where the last call came from, nearly always.
+    fn return_block(&mut self) {
+        let a = if self.r.one_in(12) { 1 } else { SINK };
+        let c = if self.r.one_in(12) { JumpHint::ReturnCall } else { JumpHint::Return } as u8;
+        let imm = if self.r.one_in(16) { self.r.pick(&[1, 2, -2]) } else { 0 };
+        let aux = self.block.bytes;
+        self.push(Op { code: Opcode::JumpReg, a, b: 1, c, aux, imm });
+    }
+
     fn end(&mut self) {
         use Opcode::*;
         let aux = self.block.bytes;
+        if self.mix.calls && !self.r.one_in(3) {
+            return if self.r.one_in(2) { self.call_block() } else { self.return_block() };
+        }
         match self.r.below(16) {
             0..9 => {
                 let code = self.r.pick(&[BrEq, BrNe, BrLt, BrGe, BrLtu, BrGeu]);

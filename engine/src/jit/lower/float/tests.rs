@@ -10,7 +10,7 @@ use crate::interp::float;
 use crate::ir::op::{Fmt, FpFlags, SINK};
 use crate::ir::{Boundary, Op, Opcode};
 use crate::jit::abi::Exit;
-use crate::jit::region::{GuestRules, Region, RegionBlock};
+use crate::jit::region::{ANYWHERE, GuestRules, Region, RegionBlock};
 use crate::jit::testing::exec::Loaded;
 use crate::jit::testing::operands::{INTEGERS, Random, floats, floats_and_limits};
 use crate::jit::tier2::Tier2;
@@ -27,8 +27,9 @@ fn region(ops: &[Op]) -> Region {
     let end = Op { a: SINK, aux: 4, ..Op::new(Opcode::Jump) };
     let ops = ops.iter().copied().chain([end]).collect();
     let bounds = [Boundary { op: 0, offset: 0, len: 4, raw: 0 }];
-    let block = RegionBlock { offset: 0, ops, bounds: bounds.into(), insns: 1 };
-    Region { blocks: vec![block], page_offset: 0, rules: GuestRules::of::<Riscv>(&Model::default()) }
+    let block = RegionBlock { context: ANYWHERE, offset: 0, ops, bounds: bounds.into(), insns: 1 };
+    let rules = GuestRules::of::<Riscv>(&Model::default());
+    Region { blocks: vec![block], contexts: Vec::new(), page_offset: 0, rules }
 }
 
 struct Rig {
