@@ -248,12 +248,9 @@ impl Translations {
     /// Leads the link slot at address `slot` to the thunk that looks in the jump cache, for good: what lies at its target may change.
     pub fn link_to_probe(&self, slot: u64, probe: u64) {
         let Some(arena) = self.arena() else { return };
-        let inner = self.inner.lock();
-        if let Some((from, n)) = owner(&inner, arena, slot)
-            && let Some(unit) = inner.units.get(&from)
-            && unit.targets.get(n).is_some_and(Option::is_none)
-        {
-            arena.link(&unit.place, n).store(probe, Ordering::Release);
+        let mut inner = self.inner.lock();
+        if let Some(from) = inner.units.owner(arena, slot) {
+            inner.units.lead_out(arena, from, probe);
         }
     }
 

@@ -299,28 +299,36 @@ unsafe extern "sysv64" fn leave_poll() {
     )
 }
 
-/// Goes on at the guest pc by the jump cache: the likelier tag first.
+/// Goes on at the guest pc in `rdi` if the jump cache has it by the tag in `{tag}`; else falls through.
+macro_rules! probe {
+    () => {
+        "mov eax, edi
+        shr eax, {fold}
+        xor eax, edi
+        and eax, {mask}
+        shl eax, {shift}
+        add rax, [r15 + {jumps}]
+        mov rcx, [r15 + {tag}]
+        cmp rdi, [rax]
+        jne 2f
+        cmp rcx, [rax + {at_tag}]
+        jne 2f
+        mov rax, [rax + {at_record}]
+        inc qword ptr [r15 + {hits}]
+        jmp [rax]
+        2:"
+    };
+}
+
+/// Goes on at the guest pc by the jump cache, the likelier tag first, then as [`lookup`].
 #[unsafe(naked)]
 unsafe extern "sysv64" fn probe<G: Guest>() {
-    const ENTRY: u32 = size_of::<JumpEntry>().trailing_zeros();
     naked_asm!(
-        // As in `lookup`.
-        "mov eax, edi",
-        "shr eax, 12",
-        "xor eax, edi",
-        "and eax, {mask}",
-        "shl eax, {shift}",
-        "add rax, [r15 + {jumps}]",
-        "mov rcx, [r15 + {tag}]",
-        "cmp rdi, [rax]",
-        "jne {lookup}",
-        "cmp rcx, [rax + {at_tag}]",
-        "jne {lookup}",
-        "mov rax, [rax + {at_record}]",
-        "inc qword ptr [r15 + {hits}]",
-        "jmp [rax]",
-        mask = const (ENTRIES as i32 - 1) << 1,
-        shift = const ENTRY - 1,
+        probe!(),
+        "jmp {lookup}",
+        fold = const index::FOLD,
+        mask = const index::MASK as i32,
+        shift = const index::SHIFT,
         jumps = const disp!(jumps),
         tag = const disp!(tag),
         at_tag = const offset_of!(JumpEntry, tag),
@@ -335,21 +343,7 @@ unsafe extern "sysv64" fn probe<G: Guest>() {
 #[unsafe(naked)]
 unsafe extern "sysv64" fn lookup<G: Guest>() {
     naked_asm!(
-        "mov eax, edi",
-        "shr eax, {fold}",
-        "xor eax, edi",
-        "and eax, {mask}",
-        "shl eax, {shift}",
-        "add rax, [r15 + {jumps}]",
-        "mov rcx, [r15 + {tag}]",
-        "cmp rdi, [rax]",
-        "jne 2f",
-        "cmp rcx, [rax + {at_tag}]",
-        "jne 2f",
-        "mov rax, [rax + {at_record}]",
-        "inc qword ptr [r15 + {hits}]",
-        "jmp [rax]",
-        "2:",
+        probe!(),
         "mov [r15 + {pc}], rdi",
         "mov [r15 + {budget}], rsi",
         "sub rsp, 8",

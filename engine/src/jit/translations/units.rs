@@ -221,6 +221,15 @@ impl Units {
         true
     }
 
+    /// Leads a slot that leads to no translation to this host address.
+    pub fn lead_out(&mut self, arena: &Arena, (from, n): Slot, to: u64) {
+        let Some(unit) = self.get_mut(from) else { return };
+        if let Some(link) = unit.links.get_mut(n as usize).filter(|l| l.to == 0) {
+            link.taken = true;
+            arena.link(&unit.place, n as usize).store(to, Ordering::Release);
+        }
+    }
+
     fn forget_incoming(&mut self, to: Id, slot: Slot) {
         if let Some(unit) = self.get_mut(to)
             && let Some(i) = unit.incoming.iter().position(|s| *s == slot)
