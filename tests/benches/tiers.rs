@@ -17,6 +17,7 @@ use engine::host::{COMPILES, Tier1};
 use engine::ir::Block;
 use engine::ir::opt::{Optimiser, Rules};
 use engine::jit::block::{BlockCompiler, BlockInput};
+use engine::jit::emitted::Emitted;
 use engine::jit::single::Single;
 use engine::jit::translations::{Tier, Translations};
 use std::hint::black_box;
@@ -80,8 +81,12 @@ fn blocks(c: &mut Criterion) {
     let block = lift(&BLOCK);
     let mut group = c.benchmark_group("tier 1, ten instructions");
     let mut tier1 = Tier1::default();
-    group.bench_function("emit", |b| b.iter(|| tier1.compile(black_box(&input(&block, false)))));
-    group.bench_function("emit, counting", |b| b.iter(|| tier1.compile(black_box(&input(&block, true)))));
+    let mut out = Emitted::default();
+    for (name, profile) in [("emit", false), ("emit, counting", true)] {
+        group.bench_function(name, |b| {
+            b.iter(|| tier1.compile_into(black_box(&input(&block, profile)), black_box(&mut out)));
+        });
+    }
     let mut single = Single::new(Riscv::helper_desc).expect("a compiler");
     group.bench_function("by Cranelift", |b| b.iter(|| single.compile(black_box(&input(&block, false)))));
     let translations = Translations::new(1);
@@ -96,12 +101,13 @@ fn blocks(c: &mut Criterion) {
                 .map(|n| Arc::new(Code::new(block.clone(), RAM + n * 64, None, KEY_FS_DIRTY)))
                 .collect()
         };
+        let mut emitted = Emitted::default();
         b.iter_batched(
             fresh,
             |codes| {
                 for code in &codes {
-                    let emitted = tier1.compile(&input(&block, false)).expect("compiled");
-                    assert!(translations.install(Tier::One, vec![code.clone()], &emitted, None));
+                    tier1.compile_into(&input(&block, false), &mut emitted).expect("compiled");
+                    assert!(translations.install(Tier::One, [code.clone()], &emitted, None));
                 }
                 codes
             },

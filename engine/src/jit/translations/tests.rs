@@ -159,11 +159,9 @@ fn any_history_leaves_every_link_right() {
         let pick = |n: u32| (random >> n) as usize % blocks.len();
         let (a, b, c) = (pick(8), pick(20), pick(32));
         match random % 64 {
-            0..20 => {
-                if blocks[a].record() != 0 {
-                    let links = if all.tiers_of(&blocks[a]).len() > 1 { 2 } else { 1 };
-                    all.link(slot(&blocks[a], links), &blocks[b], |_| random >> 40 & 7 != 0);
-                }
+            0..20 if blocks[a].record() != 0 => {
+                let n = if all.tiers_of(&blocks[a]).len() > 1 { 2 } else { 1 };
+                all.link(slot(&blocks[a], n), &blocks[b], |_| random >> 40 & 7 != 0);
             }
             20..40 => drop(all.entry(&blocks[a])),
             40..50 if blocks[a].record() == 0 => compile(&all, &blocks[a]),
