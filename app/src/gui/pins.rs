@@ -86,7 +86,7 @@ impl Pins {
                 .hint_text("0x80200000-0x80201000")
                 .font(theme::mono(text::BODY))
                 .margin(Margin::symmetric(10, 6))
-                .desired_width(WIDTH - 2.0 * 10.0 - 88.0 - SPACE[1]);
+                .desired_width(WIDTH - 88.0 - SPACE[1]);
             let field = ui.add(field);
             rects::note(ui.ctx(), "pins.range", field.rect);
             if std::mem::take(&mut self.focus) {

@@ -122,10 +122,14 @@ fn badge(ui: &mut Ui, session: &Session, engine: EngineMode, status: Option<&Sta
             ui.separator();
             let pins = status.map_or(0, |s| s.pins.len());
             let text = if pins == 0 { "Pinned code".to_owned() } else { format!("Pinned code ({pins})") };
-            if ui.button(text).on_hover_text(Cmd::Pins.tip("Hold code in a tier")).clicked() {
-                chosen = Some(Action::Command(Cmd::Pins));
-                ui.close();
-            }
+            ui.horizontal(|ui| {
+                // Below the modes' titles.
+                ui.add_space(SPACE[2]);
+                if ui.button(text).on_hover_text(Cmd::Pins.tip("Hold code in a tier")).clicked() {
+                    chosen = Some(Action::Command(Cmd::Pins));
+                    ui.close();
+                }
+            });
         }
     });
     chosen
