@@ -70,7 +70,7 @@ impl Exit {
     pub const DISPATCH: u64 = 1;
     /// By a helper that says what to do; the rest is nothing, see `Cpu::flow`.
     pub const FLOW: u64 = 2;
-    /// Before an instruction that is to be interpreted: too little budget, attention, or an access that compiled code cannot do.
+    /// Before an instruction that is to be interpreted: too little budget, attention, or an access or a move of state that compiled code cannot do.
     /// The rest is 0 if a block of tier 1 is left, [`Exit::REGION`] if a region is.
     pub const POLL: u64 = 3;
     /// At a block head: the heat counter ran out; the rest is the address of the record.

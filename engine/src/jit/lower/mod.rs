@@ -158,8 +158,7 @@ impl<'a> Lower<'a> {
         let slot = b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, 8, 3));
         b.ins().stack_store(types::I64, pc, slot, 0);
         let names = Names::new(&mut b);
-        let floats = float::Floats::of(region);
-        let pages = Pages::new(region, &flow, &floats);
+        let pages = Pages::new(region, &flow);
         let slots = memory::page_slots(&pages.slots, || b.declare_var(types::I64));
         // Single blocks count each of their rounds.
         let idioms = match form {
@@ -172,7 +171,7 @@ impl<'a> Lower<'a> {
             blocks: region.blocks.iter().map(|_| b.create_block()).collect(),
             edges,
             idioms,
-            values: Values::new(region.rules.zero, floats),
+            values: Values::new(region.rules.zero, float::Floats::of(region)),
             dirty: RegSet::default(),
             at: Place::default(),
             out: Lowered::default(),

@@ -7,16 +7,14 @@
 //! filled anew. What a slot holds stays true until a helper is called: nothing else that a region does can take a
 //! translation away, and the slot dies with the region's run. Loads and stores have slots of their own.
 //!
-//! A slot is two variables, or two words of the state ([`Core::pages`](crate::exec::core::Core::pages)) where a loop leaves no registers for them: a
-//! comparison with memory and a load cost less than the spills that two more variables would cause.
+//! A slot is two variables. Of a loop with many of them the others are two words of the state each ([`Core::pages`](crate::exec::core::Core::pages)): to
+//! compare with memory and load from there costs less than the spills that more variables would cause.
 
-use super::float::Floats;
 use super::flow::Flow;
 use super::kind::{Kind, kind};
-use super::loops::{Loop, Loops};
+use super::loops::Loops;
 use crate::exec::core::PAGE_SLOTS;
 use crate::ir::op::Reg;
-use crate::ir::regset::RegSet;
 use crate::ir::{Op, Opcode};
 use crate::jit::region::{GuestRules, Region};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -59,10 +57,8 @@ const FARTHEST: i64 = 128;
 const WIDEST: i64 = 2048;
 /// Offsets from one base that are further apart than this are in different pages too often for one slot.
 const NEAR: i64 = 256;
-/// More slots in a loop than this leave too few registers for the guest's.
+/// More slots of a loop than this in variables leave too few registers for the guest's words.
 const LOOP_SLOTS: usize = 3;
-/// Integers of the guest that a loop can use before its slots cost it a spill each.
-const REGISTERS: usize = 10;
 
 fn access(rules: &GuestRules, op: &Op) -> Option<(bool, Reg)> {
     match kind(rules, op) {
@@ -142,9 +138,9 @@ fn pass(rules: &GuestRules, known: &mut Known, op: &Op, key: Option<Key>) {
 
 impl Pages {
     /// Decides for each access of `region`.
-    pub fn new(region: &Region, flow: &Flow, floats: &Floats) -> Pages {
+    pub fn new(region: &Region, flow: &Flow) -> Pages {
         let (loops, near) = (Loops::new(region, flow), Near::new(region));
-        let carried = carried(region, flow, &loops, &near, floats);
+        let carried = carried(region, flow, &loops, &near);
         let mut pages = Pages { modes: FxHashMap::default(), slots: Vec::new() };
         let mut slots: FxHashMap<Key, usize> = FxHashMap::default();
         let mut ends: Vec<Option<Known>> = vec![None; region.blocks.len()];
@@ -220,13 +216,7 @@ fn starts_with(region: &Region, flow: &Flow, block: usize, ends: &[Option<Known>
 }
 
 /// By loop, the keys whose slot is carried from iteration to iteration, those with the most steady accesses, and where.
-fn carried(
-    region: &Region,
-    flow: &Flow,
-    loops: &Loops,
-    near: &Near,
-    floats: &Floats,
-) -> Vec<FxHashMap<Key, Home>> {
+fn carried(region: &Region, flow: &Flow, loops: &Loops, near: &Near) -> Vec<FxHashMap<Key, Home>> {
     let mut counts: Vec<FxHashMap<Key, usize>> = vec![FxHashMap::default(); loops.all.len()];
     for &block in &flow.order {
         let Some(inside) = loops.innermost[block] else { continue };
@@ -239,26 +229,11 @@ fn carried(
             }
         }
     }
-    let homes = |(counts, inside): (FxHashMap<Key, usize>, &Loop)| {
-        let left = REGISTERS.saturating_sub(integers(region, inside, floats));
-        let variables = (left / 2).min(LOOP_SLOTS);
+    let homes = |counts: FxHashMap<Key, usize>| {
         let mut keys: Vec<(Key, usize)> = counts.into_iter().collect();
         keys.sort_by_key(|&(key, n)| (std::cmp::Reverse(n), key));
-        let homes =
-            (0..variables + PAGE_SLOTS).map(|i| if i < variables { Home::Variables } else { Home::State });
-        keys.into_iter().map(|(key, _)| key).zip(homes).collect()
+        let home = |i| if i < LOOP_SLOTS { Home::Variables } else { Home::State };
+        keys.into_iter().map(|(key, _)| key).zip((0..LOOP_SLOTS + PAGE_SLOTS).map(home)).collect()
     };
-    counts.into_iter().zip(&loops.all).map(homes).collect()
-}
-
-/// How many integers of the guest a loop uses.
-fn integers(region: &Region, inside: &Loop, floats: &Floats) -> usize {
-    let mut words = RegSet::default();
-    let blocks = region.blocks.iter().zip(&inside.body).filter(|(_, inside)| **inside);
-    for op in blocks.flat_map(|(block, _)| &block.ops) {
-        op.for_sources(|word| words.insert(word));
-        op.dest().into_iter().for_each(|word| words.insert(word));
-    }
-    let of_guest = |&word: &Reg| word < region.rules.temps && Some(word) != region.rules.zero;
-    words.iter().filter(of_guest).filter(|&word| !floats.is_double(word)).count()
+    counts.into_iter().map(homes).collect()
 }
