@@ -15,7 +15,7 @@ fn from_env(name: &str) -> Option<u64> {
 fn run(way: &Way) {
     let wanted = from_env("VITRINE_TIER_INSNS").unwrap_or(200_000);
     let only = from_env("VITRINE_TIER_SEED");
-    let (mut random, mut retired, mut compiled, mut programs) = (0, 0, [0; 3], 0);
+    let (mut random, mut retired, mut compiled, mut again, mut programs) = (0, 0, [0; 3], 0, 0);
     let mut seed = only.unwrap_or(1);
     let mut found = Vec::new();
     while random < wanted && found.len() < 3 {
@@ -24,6 +24,7 @@ fn run(way: &Way) {
                 random += ran.random;
                 retired += ran.retired;
                 (0..3).for_each(|i| compiled[i] += ran.tiers.insns[i]);
+                again += ran.tiers.formed_again[0];
             }
             Err(e) => found.push(format!("{e:#}")),
         }
@@ -42,6 +43,7 @@ fn run(way: &Way) {
         assert!(compiled[1] + compiled[2] > retired / 10, "{compiled:?} of {retired}");
         // Adaptive mode compiles by tier 2 what pays, and short programs do not.
         assert!(way.mode != Mode::Tier2 || compiled[2] > retired / 100, "{compiled:?} of {retired}");
+        assert!(way.mode != Mode::Tier2 || again > 0, "no region was formed again");
     }
 }
 

@@ -81,6 +81,11 @@ pub fn report(status: &Status) -> String {
         compiler(c, 0),
         compiler(c, 1),
         format!(
+            "regions formed again: {}; that count again because guesses failed: {}",
+            grouped(c.formed_again[0]),
+            grouped(c.formed_again[1])
+        ),
+        format!(
             "code memory: {} in use; {} translations invalidated, {} evicted, {} kept because they were used; {} regions wait",
             bytes(c.code_bytes),
             grouped(c.invalidated),
@@ -139,6 +144,7 @@ mod tests {
             compile_ns: [20_000, 1_000_000],
             host_bytes: [4_000, 1_000],
             failed: [0, 1],
+            formed_again: [1, 0],
             invalidated: 11,
             evicted: 12,
             reopened: 14,

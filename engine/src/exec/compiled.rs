@@ -20,7 +20,7 @@ use crate::jit::worker::Worker;
 use crate::mem::PAGE_MASK;
 use crate::tier::events::What;
 use crate::tier::pins::Level;
-use crate::tier::policy::{Adaptive, Ask, Cost, Eager, Policy, Verdict};
+use crate::tier::policy::{Adaptive, Again, Ask, Cost, Eager, Policy, Verdict};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -141,6 +141,7 @@ impl Compiled {
                 _ => Box::new(Eager { tier2_runs: t.tier2_eager_runs }),
             };
             self.tier1_runs = self.policy.tier1_runs(1).into();
+            self.queue.set_count(self.policy.region_runs());
             self.tuning = t;
         }
         let changed = mode != self.mode || t.counters != before.counters;
@@ -370,7 +371,10 @@ impl<G: Guest> Vcpu<G> {
     /// The block of this record is hot: tier 2 may have it.
     fn ask_for_tier2(&mut self, record: u64) {
         let translations = self.code.translations();
-        let Some((code, Tier::One, heat)) = translations.hot(record) else { return };
+        let Some((code, tier, heat)) = translations.hot(record) else { return };
+        if tier == Tier::Two {
+            return self.form_again(record, &code, heat);
+        }
         let level = self.compiled.wanted.pins.level(code.pa);
         if level == Some(Level::Tier1) {
             translations.events.push(code.pa, What::Pinned { tier: 1 }, 0, 0);
@@ -399,6 +403,34 @@ impl<G: Guest> Vcpu<G> {
             }
         };
         translations.set_heat(record, runs.min(i32::MAX as u32) as i32);
+        self.compile_own();
+    }
+
+    /// The counter of a region has run out: it may be formed again by how it was left.
+    fn form_again(&mut self, record: u64, code: &Arc<Code>, heat: f64) {
+        let translations = self.code.translations();
+        let Some(seen) = translations.seen(record) else { return };
+        let queue = &self.compiled.queue;
+        let (settled, rounds) = (seen.known.settled, seen.known.rounds);
+        let cost = self.compiled.tier2_cost(translations);
+        let again = Again { insns: seen.insns, heat, settled, rounds, queued: queue.len(), cost };
+        let runs = match self.compiled.policy.decide_again(&again) {
+            Verdict::Promote { .. } => {
+                let known = if settled {
+                    seen.known.recount()
+                } else {
+                    seen.known.settle((code.pa & !PAGE_MASK) as u16, seen.runs, &seen.left)
+                };
+                if queue.push_again(code, heat as u64, known) {
+                    translations.events.push(code.pa, What::Again { heat, failed: settled }, again.queued, 0);
+                }
+                // Not again at once: the queue may be full now.
+                1 << 24
+            }
+            Verdict::Wait { runs } => runs,
+        };
+        // At least one: with none left it would be asked again before it ran.
+        translations.set_heat(record, runs.clamp(1, i32::MAX as u32 / 2) as i32);
         self.compile_own();
     }
 

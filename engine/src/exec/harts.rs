@@ -137,6 +137,7 @@ impl<G: Guest> Harts<G> {
             compile_ns: pair(&c.compile_ns),
             host_bytes: pair(&c.host_bytes),
             failed: pair(&c.failed),
+            formed_again: [&c.settled, &c.recounted].map(|n| n.load(Ordering::Relaxed)),
             invalidated: c.invalidated.load(Ordering::Relaxed),
             evicted: c.evicted.load(Ordering::Relaxed),
             reopened: c.reopened.load(Ordering::Relaxed),

@@ -150,6 +150,9 @@ pub struct TierCounts {
     pub host_bytes: [u64; 2],
     /// Compiles that failed; the block stays in the tier below.
     pub failed: [u64; 2],
+    /// Regions formed again by how they were left, and regions that count their exits again because guesses failed; both are among
+    /// `compiled`.
+    pub formed_again: [u64; 2],
     /// Translations dropped because guest bytes under them were written.
     pub invalidated: u64,
     /// Translations dropped for room.

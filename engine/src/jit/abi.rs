@@ -73,7 +73,8 @@ impl Exit {
     /// Before an instruction that is to be interpreted: too little budget, attention, or an access or a move of state that compiled code cannot do.
     /// The rest is 0 if a block of tier 1 is left, [`Exit::REGION`] if a region is.
     pub const POLL: u64 = 3;
-    /// At a block head: the heat counter ran out; the rest is the address of the record.
+    /// At a block head, or where a settled region was left because a guess failed: the counter ran out; the rest is the address of
+    /// the record.
     pub const HOT: u64 = 4;
     /// The hart does not know the next pc. Interrupts that an instruction unmasked have been looked at.
     pub const LOOKUP: u64 = 5;

@@ -25,7 +25,10 @@ const CODE_GRANULE: usize = 32;
 const RECORD_GRANULE: usize = 32;
 /// Sizes of records.
 const RECORD_SIZES: usize = 9;
-const _: () = assert!(record_bytes(super::translations::MAX_LINKS) <= RECORD_GRANULE << (RECORD_SIZES - 1));
+const _: () = assert!(
+    record_bytes(super::translations::MAX_LINKS + super::ways::MOST_WORDS)
+        <= RECORD_GRANULE << (RECORD_SIZES - 1)
+);
 
 /// No host memory for code.
 #[derive(Debug, thiserror::Error)]
@@ -188,7 +191,7 @@ impl Arena {
 
     /// Puts a translation in; its record's slots hold their stubs, the entry word the code's entry. `None`: no room.
     pub fn install(&self, emitted: &Emitted, heat: i32, gone: u64) -> Option<Place> {
-        let place = self.reserve(emitted.code.len(), emitted.stubs.len())?;
+        let place = self.reserve(emitted.code.len(), emitted.words())?;
         let entry = self.entry(&place);
         let record = self.record_address(&place);
         // SAFETY: the place is inside of the writable alias, and nobody else has it.
@@ -216,16 +219,17 @@ impl Arena {
         for (i, &stub) in emitted.stubs.iter().enumerate() {
             self.link(&place, i).store(entry + stub as u64, Relaxed);
         }
+        (emitted.stubs.len()..emitted.words()).for_each(|i| self.link(&place, i).store(0, Relaxed));
         // Release: who finds the entry finds the rest too.
         head.entry
             .store(if emitted.code.is_empty() { gone } else { entry }, std::sync::atomic::Ordering::Release);
         Some(place)
     }
 
-    fn reserve(&self, code: usize, links: usize) -> Option<Place> {
+    fn reserve(&self, code: usize, words: usize) -> Option<Place> {
         let mut spaces = self.spaces.lock();
         let code = spaces.code.alloc(code.max(1))?;
-        match spaces.records.alloc(record_bytes(links)) {
+        match spaces.records.alloc(record_bytes(words)) {
             Some(record) => Some(Place { code, record }),
             None => {
                 spaces.code.free(code.0, code.1);
@@ -260,7 +264,7 @@ impl Arena {
         unsafe { &*self.base.add(CODE_SPACE + place.record.0).cast::<Record>() }
     }
 
-    /// A link slot of a translation's record; `n` is one of those it was installed with.
+    /// A link slot of a translation's record, or a counter behind them; `n` is one of those it was installed with.
     pub fn link(&self, place: &Place, n: usize) -> &AtomicU64 {
         let at = size_of::<Record>() + 8 * n;
         assert!(at + 8 <= place.record.1, "link slot {n} of a record of {} bytes", place.record.1);
@@ -319,6 +323,7 @@ mod tests {
         let arena = Arena::new().expect("arena");
         let emitted = Emitted {
             code: vec![0x90; 40],
+            sites: Vec::new(),
             refs: vec![RecordRef { at: 3, offset: link_offset(1) }],
             stubs: vec![16, 24],
         };

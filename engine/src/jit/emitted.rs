@@ -1,5 +1,7 @@
 //! What a compiler hands over: code bytes before they have an address.
 
+use super::ways::Site;
+
 /// A place in code that names a word of the translation's record: a 32-bit displacement, relative to the four bytes behind it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RecordRef {
@@ -19,4 +21,13 @@ pub struct Emitted {
     pub refs: Vec<RecordRef>,
     /// For each link slot of the record the offset in `code` of the cold stub that it holds while it is not linked.
     pub stubs: Vec<u32>,
+    /// Exits that count, whose words lie behind the link slots.
+    pub sites: Vec<Site>,
+}
+
+impl Emitted {
+    /// Words of the record behind its head.
+    pub fn words(&self) -> usize {
+        self.stubs.len() + self.sites.iter().map(Site::words).sum::<usize>()
+    }
 }

@@ -15,6 +15,7 @@ pub mod targets;
 pub mod tier2;
 pub mod translations;
 pub mod wanted;
+pub mod ways;
 pub mod worker;
 
 #[cfg(test)]

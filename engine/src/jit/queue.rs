@@ -1,10 +1,11 @@
 //! Blocks that wait for tier 2, hottest first.
 
+use super::ways::Settled;
 use crate::cache::code::Code;
 use parking_lot::{Condvar, Mutex};
 use std::collections::BinaryHeap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 /// Most blocks that wait; more are turned away and come again when they are hot once more.
 const LIMIT: usize = 4096;
@@ -18,6 +19,10 @@ pub struct Job {
     pub runs: u64,
     /// Offsets in the page that are known to be hot, if it was found by samples.
     pub hot: Arc<[u16]>,
+    /// What is known of the region, if it is formed again.
+    pub settled: Option<Arc<Settled>>,
+    /// Runs until the region is to say how it was left.
+    pub count: i32,
     /// When it asked: of equally hot ones the older first.
     number: u64,
 }
@@ -52,6 +57,8 @@ pub struct Queue {
     inner: Mutex<Inner>,
     changed: Condvar,
     len: AtomicUsize,
+    /// [`Job::count`] of what is asked for now.
+    count: AtomicI32,
 }
 
 impl Queue {
@@ -62,17 +69,31 @@ impl Queue {
 
     /// As [`Queue::push`], for a block that samples found, among others in the page.
     pub fn push_found(&self, code: &Arc<Code>, runs: u64, hot: Arc<[u16]>) -> bool {
-        if !code.ask() {
-            return false;
-        }
+        code.ask() && self.add(code, runs, hot, None)
+    }
+
+    /// As [`Queue::push`], for a block that is the head of a region, which is to be formed again.
+    pub fn push_again(&self, code: &Arc<Code>, runs: u64, settled: Settled) -> bool {
+        self.add(code, runs, Arc::default(), Some(Arc::new(settled)))
+    }
+
+    /// Sets after how many runs regions that are asked for from now on are to say how they were left.
+    pub fn set_count(&self, runs: u32) {
+        self.count.store(runs.clamp(1, i32::MAX as u32 / 2) as i32, Ordering::Relaxed);
+    }
+
+    fn add(&self, code: &Arc<Code>, runs: u64, hot: Arc<[u16]>, settled: Option<Arc<Settled>>) -> bool {
         let mut inner = self.inner.lock();
         if inner.jobs.len() >= LIMIT {
-            code.ask_again();
+            if settled.is_none() {
+                code.ask_again();
+            }
             return false;
         }
+        let count = self.count.load(Ordering::Relaxed);
         inner.asked += 1;
         let number = inner.asked;
-        inner.jobs.push(Job { code: code.clone(), runs, hot, number });
+        inner.jobs.push(Job { code: code.clone(), runs, hot, settled, count, number });
         self.len.store(inner.jobs.len(), Ordering::Relaxed);
         drop(inner);
         self.changed.notify_one();

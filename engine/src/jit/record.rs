@@ -7,14 +7,14 @@ use crate::host;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI32, AtomicU64};
 
-/// The fixed head of a record; its link slots follow, 8 bytes each.
+/// The fixed head of a record; its link slots follow, 8 bytes each, then the counters of exits (see [`super::ways`]).
 #[repr(C, align(16))]
 pub struct Record {
     /// Where jump-cache entries that name this record go: the code's entry, or a thunk that leaves with
     /// [`LOOKUP`](super::abi::Exit::LOOKUP) once the translation is gone.
     pub entry: AtomicU64,
-    /// Runs left before the code leaves with [`HOT`](super::abi::Exit::HOT). Counted by all harts without care: lost counts do
-    /// no harm.
+    /// Runs left before the code leaves with [`HOT`](super::abi::Exit::HOT); in a settled region, guesses that may still fail. Counted
+    /// by all harts without care: lost counts do no harm.
     pub heat: AtomicI32,
     /// How often exit 1 was taken while the heat was counted.
     pub taken: AtomicI32,
@@ -40,7 +40,7 @@ pub const fn link_offset(n: usize) -> i32 {
     (size_of::<Record>() + 8 * n) as i32
 }
 
-/// Bytes of a record with `links` slots; a multiple of 16.
-pub const fn record_bytes(links: usize) -> usize {
-    (size_of::<Record>() + 8 * links).next_multiple_of(16)
+/// Bytes of a record with so many words behind its head; a multiple of 16.
+pub const fn record_bytes(words: usize) -> usize {
+    (size_of::<Record>() + 8 * words).next_multiple_of(16)
 }

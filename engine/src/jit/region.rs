@@ -9,6 +9,7 @@
 //! know where they lead. A context is a guess about the return address and nothing else. Blocks of one address are the same code in
 //! each context, and a return compares before it goes where its context says.
 
+use super::ways::{Counts, Guess};
 use crate::cache::code::Code;
 use crate::guest::{Guest, HelperDesc, StateMoves};
 use crate::ir::op::Shape;
@@ -40,6 +41,8 @@ pub struct RegionBlock {
     pub context: u16,
     /// Guest address relative to the region's entry.
     pub offset: i32,
+    /// What an indirect jump at its end is compared with.
+    pub guess: Guess,
     /// Its ops; the last is a terminator.
     pub ops: Box<[Op]>,
     /// Guest instruction boundaries.
@@ -100,6 +103,8 @@ pub struct Region {
     pub blocks: Vec<RegionBlock>,
     /// Contexts of copied functions.
     pub contexts: Vec<Context>,
+    /// What it counts.
+    pub counts: Counts,
     /// Offset of the entry in its page.
     pub page_offset: u16,
     /// The guest.
@@ -142,6 +147,8 @@ pub struct BlockProfile {
     pub keeps_key: bool,
     /// Where an indirect jump at its end is thought to lead, relative to its start.
     pub targets: Vec<i64>,
+    /// What such a jump is compared with, in the block and in copies of it.
+    pub guesses: [Guess; 2],
 }
 
 /// How far regions grow.
@@ -161,6 +168,11 @@ impl Limits {
     /// What was measured to be good: compile time grows faster than size beyond 500 instructions.
     pub fn new(rules: GuestRules) -> Limits {
         Limits { insns: 500, blocks: 96, least: 1.0 / 64.0, rules }
+    }
+
+    /// For code that has been hot for long.
+    pub fn settled(rules: GuestRules) -> Limits {
+        Limits { insns: 800, blocks: 160, ..Limits::new(rules) }
     }
 }
 
@@ -213,7 +225,8 @@ pub fn form_round(
     find: &mut dyn FnMut(u16) -> Option<BlockProfile>,
     limits: &Limits,
 ) -> Option<Region> {
-    let region = Region { blocks: Vec::new(), contexts: Vec::new(), page_offset: head, rules: limits.rules };
+    let (blocks, contexts) = (Vec::new(), Vec::new());
+    let region = Region { blocks, contexts, counts: Counts::Exits, page_offset: head, rules: limits.rules };
     let (profiles, small) = (FxHashMap::default(), FxHashMap::default());
     let mut former = Former { region, find, profiles, small, hot, limits, heap: BinaryHeap::new() };
     former.heap.push(Candidate { weight: 1.0, at: head, context: ANYWHERE });
@@ -259,6 +272,7 @@ impl Former<'_> {
             }
             self.region.blocks.push(RegionBlock {
                 context,
+                guess: profile.guesses[usize::from(context != ANYWHERE)].clone(),
                 offset: at as i32 - head as i32,
                 ops: code.ops.clone(),
                 bounds: code.bounds.clone(),
@@ -279,7 +293,7 @@ impl Former<'_> {
                 continue;
             }
             let context = match profile.code.ops.last() {
-                Some(op) if is_call(op) && op.imm == to => self.callee(page, at, op, context),
+                Some(op) if leads_to_callee(op, to) => self.callee(page, at, op, context),
                 _ => context,
             };
             self.heap.push(Candidate { weight, at: page, context });
@@ -316,8 +330,8 @@ impl Former<'_> {
             }
             let Some(profile) = self.profile(at) else { continue };
             insns += profile.code.insns;
-            let call = profile.code.ops.last().filter(|op| is_call(op)).map(|op| op.imm);
-            let inside = successors(&profile).into_iter().filter(|&(_, to)| Some(to) != call);
+            let Some(op) = profile.code.ops.last() else { continue };
+            let inside = successors(&profile).into_iter().filter(|&(_, to)| !leads_to_callee(op, to));
             stack.extend(inside.filter_map(|(_, to)| in_page(at, to)));
         }
         self.small.insert(function, insns <= SMALL);
@@ -328,6 +342,11 @@ impl Former<'_> {
 /// Whether the op calls a function that it names.
 pub fn is_call(op: &Op) -> bool {
     op.code == Opcode::Jump && op.a != SINK
+}
+
+/// Whether the block that `op` ends calls what lies `to` from its start.
+fn leads_to_callee(op: &Op, to: i64) -> bool {
+    is_call(op) && op.imm == to || op.code == Opcode::JumpReg && op.a != SINK && to != i64::from(op.aux)
 }
 
 /// The page offset of what lies `by` from `at`, if it is in the page.
@@ -355,7 +374,13 @@ fn successors(profile: &BlockProfile) -> Vec<(f64, i64)> {
             vec![(taken, op.imm), (1.0 - taken, op.aux.into())]
         }
         // Each may be the one that is taken most.
-        Opcode::JumpReg => profile.targets.iter().map(|&to| (0.5, to)).collect(),
+        Opcode::JumpReg => {
+            let mut to: Vec<(f64, i64)> = profile.targets.iter().map(|&to| (0.5, to)).collect();
+            if op.a != SINK && !to.is_empty() {
+                to.push((0.9, op.aux.into()));
+            }
+            to
+        }
         _ => Vec::new(),
     }
 }
@@ -372,7 +397,8 @@ mod tests {
         let bounds = vec![Boundary { op: 0, offset: 0, len: 4, raw: 0 }];
         let block = Block { ops: vec![op], bounds, bytes: 4 };
         let code = Arc::new(Code::new(block, 0x8000_0000 + u64::from(at), None, 0));
-        (at, BlockProfile { code, runs, taken, counted: runs, keeps_key: true, targets: Vec::new() })
+        let (targets, guesses) = (Vec::new(), Default::default());
+        (at, BlockProfile { code, runs, taken, counted: runs, keeps_key: true, targets, guesses })
     }
 
     fn branch(taken: i64) -> Op {
@@ -431,7 +457,10 @@ mod tests {
     /// Offsets and contexts of the blocks.
     fn places(blocks: Vec<(u16, BlockProfile)>) -> Vec<(i32, u16)> {
         let blocks: FxHashMap<u16, BlockProfile> = blocks.into_iter().collect();
-        let copy = |p: &BlockProfile| BlockProfile { code: p.code.clone(), targets: Vec::new(), ..*p };
+        let copy = |p: &BlockProfile| {
+            let (targets, guesses) = (p.targets.clone(), p.guesses.clone());
+            BlockProfile { code: p.code.clone(), targets, guesses, ..*p }
+        };
         let limits = Limits::new(GuestRules::of::<Riscv>(&Model::default()));
         let region = form(0, &mut |at| blocks.get(&at).map(copy), &limits).expect("a region");
         let mut places: Vec<_> = region.blocks.iter().map(|b| (b.offset, b.context)).collect();

@@ -48,9 +48,15 @@ impl BlockCompiler for Single {
             state_moves: input.state_moves,
         };
         let (ops, bounds) = (input.ops.into(), input.bounds.into());
-        let block = RegionBlock { context: ANYWHERE, offset: 0, ops, bounds, insns };
-        let region =
-            Region { blocks: vec![block], contexts: Vec::new(), page_offset: input.page_offset, rules };
+        let block =
+            RegionBlock { context: ANYWHERE, guess: Default::default(), offset: 0, ops, bounds, insns };
+        let region = Region {
+            blocks: vec![block],
+            contexts: Vec::new(),
+            counts: Default::default(),
+            page_offset: input.page_offset,
+            rules,
+        };
         *out = self.tier2.compile_as(&region, Form::Block { profile: input.profile }).map_err(|e| {
             tracing::debug!("a block was not compiled: {e}");
             Failed::Internal

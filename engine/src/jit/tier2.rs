@@ -6,7 +6,7 @@
 
 use super::emitted::{Emitted, RecordRef};
 pub use super::lower::Form;
-use super::lower::{self, IDIOM, Lowered, PAGE, POOL, RECORD};
+use super::lower::{self, COUNTS, IDIOM, Lowered, PAGE, POOL, RECORD};
 use super::record::link_offset;
 use super::region::Region;
 use crate::host;
@@ -131,6 +131,7 @@ fn finish(
         out.code.extend_from_slice(&host::page_stub(flags, store));
     }
     let page_bytes = (out.code.len() - pages) / lowered.pages.len().max(1);
+    out.sites.clone_from(&lowered.sites);
     pad(&mut out.code);
     let pool = out.code.len();
     lowered.pool.iter().for_each(|op| out.code.extend_from_slice(&bytes_of(op)));
@@ -143,16 +144,19 @@ fn finish(
             PAGE => Some(pages + name.index as usize * page_bytes),
             _ => None,
         };
-        resolve(func, &mut out, reloc, local)?;
+        let counts = link_offset(lowered.links.len());
+        resolve(func, &mut out, reloc, counts, local)?;
     }
     Ok(out)
 }
 
-/// Fills in one displacement, or says that it is one of the record. `local`: where what lies behind the code is.
+/// Fills in one displacement, or says that it is one of the record, in which `counts` is the offset of the counters. `local`: where what
+/// lies behind the code is.
 fn resolve(
     func: &Function,
     out: &mut Emitted,
     reloc: &FinalizedMachReloc,
+    counts: i32,
     local: impl Fn(&UserExternalName) -> Option<usize>,
 ) -> Result<(), CompileError> {
     let refused = || CompileError::Relocation(format!("{reloc:?}"));
@@ -165,7 +169,12 @@ fn resolve(
     // The displacement counts from the four bytes behind it, and so does the addend.
     let offset = i32::try_from(reloc.addend + 4).map_err(|_| refused())?;
     let name = &func.params.user_named_funcs()[name];
-    if name.namespace == RECORD {
+    let in_record = match name.namespace {
+        RECORD => Some(offset),
+        COUNTS => Some(offset + counts),
+        _ => None,
+    };
+    if let Some(offset) = in_record {
         out.refs.push(RecordRef { at: reloc.offset, offset });
         return Ok(());
     }

@@ -11,6 +11,7 @@
 use super::arena::{Arena, Place};
 use super::emitted::Emitted;
 use super::wanted::{Flavour, Made, Wanted};
+use super::ways::{Left, Settled, Site};
 use crate::cache::code::Code;
 use crate::host;
 use crate::tier::events::{Events, What};
@@ -91,6 +92,22 @@ pub struct TranslationCounts {
     pub reopened: AtomicU64,
     /// Links made.
     pub linked: AtomicU64,
+    /// Regions formed again by how they were left.
+    pub settled: AtomicU64,
+    /// Regions that count again, because what was guessed failed too often.
+    pub recounted: AtomicU64,
+}
+
+/// How a region was left.
+pub struct Seen {
+    /// Guest instructions in it.
+    pub insns: u32,
+    /// Its runs since it was made, or failed comparisons if it is settled.
+    pub runs: u64,
+    /// Its exits.
+    pub left: Vec<Left>,
+    /// What was known when it was formed.
+    pub known: Arc<Settled>,
 }
 
 /// The translations.
@@ -163,7 +180,34 @@ impl Translations {
     /// from now on. `heat`: the runs after which it asks for the tier above; `None` if it does not count them. False if a part has died, there
     /// is no room, or it is not what is wanted (any more).
     pub fn install(&self, tier: Tier, parts: impl Into<Parts>, emitted: &Emitted, heat: Option<i32>) -> bool {
-        let parts = parts.into();
+        self.install_as(tier, parts.into(), emitted, heat, None)
+    }
+
+    /// As [`Translations::install`], for a region, of which so much was known. It takes the place of one with the same entry.
+    pub fn install_region(
+        &self,
+        parts: impl Into<Parts>,
+        emitted: &Emitted,
+        heat: i32,
+        known: Arc<Settled>,
+    ) -> bool {
+        let count = if known.settled { &self.counts.settled } else { &self.counts.recounted };
+        let again = known.settled || known.rounds > 0;
+        let done = self.install_as(Tier::Two, parts.into(), emitted, Some(heat), Some(known));
+        if done && again {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        done
+    }
+
+    fn install_as(
+        &self,
+        tier: Tier,
+        parts: Parts,
+        emitted: &Emitted,
+        heat: Option<i32>,
+        known: Option<Arc<Settled>>,
+    ) -> bool {
         let (Some(head), Some(arena)) = (parts.first().cloned(), self.arena()) else { return false };
         let now = Heat::new(Instant::now());
         let mut inner = self.inner.lock();
@@ -188,7 +232,8 @@ impl Translations {
         self.counts.installed[i].fetch_add(1, Ordering::Relaxed);
         self.counts.insns[i].fetch_add(parts.iter().map(|c| c.insns as u64).sum(), Ordering::Relaxed);
         self.counts.host_bytes[i].fetch_add(emitted.code.len() as u64, Ordering::Relaxed);
-        let id = inner.units.insert(arena, Unit::new(tier, place, parts, emitted, counter, now));
+        let unit = Unit { known, ..Unit::new(tier, place, parts, emitted, counter, now) };
+        let id = inner.units.insert(arena, unit);
         if let Some(lower) = inner.units.by_record(arena, old) {
             inner.units.take_over(arena, lower, id);
         }
@@ -196,8 +241,42 @@ impl Translations {
             head.set_tier1_record(record);
         }
         head.set_record(record);
+        if tier == Tier::Two {
+            self.replace(arena, &mut inner, &head, id);
+        }
         self.live.store(inner.units.ages.bytes(), Ordering::Relaxed);
         true
+    }
+
+    /// Region `id`, which has just been put in, is the only one that begins with `head`, and tier 1's code of it leads there.
+    fn replace(&self, arena: &Arena, inner: &mut Inner, head: &Arc<Code>, id: Id) {
+        let mut others = inner.units.of(arena, head);
+        let is_other = |unit: &Unit| unit.tier == Tier::Two && unit.begins_with(head);
+        others.retain(|i| *i != id && inner.units.get(*i).is_some_and(is_other));
+        if !others.is_empty() {
+            inner.units.open(arena, id, true);
+            self.retire_all(inner, &others);
+            // It has a region.
+            head.ask();
+        }
+    }
+
+    /// How the region with this record was left.
+    pub fn seen(&self, record: u64) -> Option<Seen> {
+        let arena = self.arena()?;
+        let inner = self.inner.lock();
+        let unit = inner.units.get(inner.units.by_record(arena, record)?)?;
+        let runs = unit.counter.1.wrapping_sub(arena.record(&unit.place).heat.load(Ordering::Relaxed));
+        let mut first = unit.links.len();
+        let read = |site: &Site| {
+            let begin = first;
+            first += site.words();
+            Left::read(*site, |i| arena.link(&unit.place, begin + i).load(Ordering::Relaxed))
+        };
+        let left = unit.sites.iter().map(read).collect();
+        let insns = unit.parts.iter().map(|c| c.insns).sum();
+        let known = unit.known.clone().unwrap_or_default();
+        Some(Seen { insns, runs: unit.counter.0 + runs.max(0) as u64, left, known })
     }
 
     /// Where to enter the best translation of a block.

@@ -4,12 +4,13 @@
 //! [`Translations::install`] refuses a region of which a block has died.
 
 use super::queue::Job;
-use super::region::{BlockProfile, GuestRules, Limits, form_round};
+use super::region::{BlockProfile, GuestRules, Limits, Region, form_round};
 use super::seed;
 use super::targets;
 use super::tier2::Tier2;
-use super::translations::{Tier, Translations};
+use super::translations::Translations;
 use super::wanted::Wanted;
+use super::ways::Settled;
 use crate::cache::code::{Code, CodeMap};
 use crate::ir::Opcode;
 use crate::ir::op::{CallSite, Shape};
@@ -48,6 +49,7 @@ impl Worker {
             // Pinned, or another mode, since it asked.
             return job.code.ask_again();
         }
+        let known = job.settled.clone().unwrap_or_default();
         let head = &head_of(translations, job, &wanted);
         let (page, key) = (head.pa & PAGE_MASK, head.key);
         let (code, rules) = (&self.code, self.rules);
@@ -58,14 +60,20 @@ impl Worker {
             if targets::jumps_by_table(&profile.code.ops) {
                 profile.targets = targets::guess(offset, &mut |to| block_at(to));
             }
+            profile.guesses = [false, true].map(|copy| known.guess(offset, copy));
+            let seen = profile.guesses.iter().flat_map(|g| g.seen());
+            profile.targets.extend(seen);
             Some(profile)
         };
         let begin = Instant::now();
+        let limits = if known.settled { Limits::settled(rules) } else { Limits::new(rules) };
         // Branches inside of a loop are often not counted, so each way is as likely: go four deep.
-        let limits = Limits { least: 1.0 / 16.0, ..Limits::new(rules) };
-        let Some(region) = form_round((head.pa & !PAGE_MASK) as u16, &job.hot, &mut find, &limits) else {
+        let limits = Limits { least: 1.0 / 16.0, ..limits };
+        let hot: Vec<u16> = job.hot.iter().chain(&known.hot).copied().collect();
+        let Some(mut region) = form_round((head.pa & !PAGE_MASK) as u16, &hot, &mut find, &limits) else {
             return;
         };
+        region.counts = known.counts();
         let at = |offset: i32| (region.page_offset as i32 + offset) as u64 & (PAGE_SIZE - 1);
         let parts: Option<Vec<_>> =
             region.blocks.iter().map(|b| self.code.find(page | at(b.offset), key)).collect();
@@ -76,12 +84,14 @@ impl Worker {
         match (made, parts) {
             // The blocks must be those that were compiled: a page may have been written and lifted anew meanwhile.
             (Ok(emitted), Some(parts)) if region.blocks.iter().zip(&parts).all(|(b, p)| b.ops == p.ops) => {
-                if translations.install(Tier::Two, distinct(parts), &emitted, None) {
-                    translations.events.push(head.pa, What::Tier2 { insns: region.insns() }, waiting, ns);
-                } else {
+                let what = installed(&region, &known);
+                if translations.install_region(distinct(parts), &emitted, job.count, known) {
+                    translations.events.push(head.pa, what, waiting, ns);
+                } else if job.settled.is_none() {
                     job.code.ask_again();
                 }
             }
+            (Ok(_), _) if job.settled.is_some() => {}
             (Ok(_), _) => job.code.ask_again(),
             (Err(e), _) => {
                 tracing::debug!("the region at {:#x} stays in tier 1: {e}", head.pa);
@@ -90,6 +100,12 @@ impl Worker {
             }
         }
     }
+}
+
+/// What to say of a region.
+fn installed(region: &Region, known: &Settled) -> What {
+    let insns = region.insns();
+    if known.settled { What::Settled { insns } } else { What::Tier2 { insns } }
 }
 
 /// Each of the blocks once; the first stays first.
@@ -117,7 +133,8 @@ fn profile(translations: &Translations, code: Arc<Code>, rules: &GuestRules) -> 
     let calls = code.ops.iter().filter(|op| op.code == Opcode::Call);
     let keeps_key = !calls.map(|op| CallSite(op.aux).id()).any(changes);
     let (taken, counted) = if runs == 0 { by_links(translations, &code) } else { (taken, runs) };
-    BlockProfile { code, runs, taken, counted, keeps_key, targets: Vec::new() }
+    let (targets, guesses) = (Vec::new(), Default::default());
+    BlockProfile { code, runs, taken, counted, keeps_key, targets, guesses }
 }
 
 /// Of how many runs a branch was taken, for a block that does not count: an exit that was never linked was never taken.

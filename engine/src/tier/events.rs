@@ -35,6 +35,18 @@ pub enum What {
         /// Guest instructions of the region.
         insns: u32,
     },
+    /// Formed again as a region of so many guest instructions, by how the one before was left.
+    Settled {
+        /// Guest instructions of the region.
+        insns: u32,
+    },
+    /// A region ran so often that it is formed again, or guesses in it failed so often that it counts its exits again.
+    Again {
+        /// Heat in runs, or in failed guesses.
+        heat: f64,
+        /// Guesses failed.
+        failed: bool,
+    },
     /// Not asked by heat: it is held in this tier (0 is the interpreter) by a pin, and stays there or goes there.
     Pinned {
         /// The tier.

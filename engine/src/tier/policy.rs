@@ -46,6 +46,23 @@ pub struct Found {
     pub cost: Cost,
 }
 
+/// A region of which the counter ran out.
+#[derive(Clone, Copy, Debug)]
+pub struct Again {
+    /// Its guest instructions.
+    pub insns: u32,
+    /// Its heat in runs; if it is settled, in guesses that failed.
+    pub heat: f64,
+    /// It does not count its exits.
+    pub settled: bool,
+    /// How often guesses have failed for it.
+    pub rounds: u32,
+    /// Regions that wait for a compiler.
+    pub queued: usize,
+    /// What tier 2 has cost.
+    pub cost: Cost,
+}
+
 /// What is done with it.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Verdict {
@@ -71,6 +88,10 @@ pub trait Policy: Send + Sync {
     fn decide(&self, ask: &Ask) -> Verdict;
     /// What to do with code that samples found hot.
     fn decide_found(&self, found: &Found) -> Verdict;
+    /// Runs of a region before it may be formed again, by how it was left.
+    fn region_runs(&self) -> u32;
+    /// What to do with a region that has run so often.
+    fn decide_again(&self, again: &Again) -> Verdict;
 }
 
 /// Guest instructions that a region round a block has, typically.
@@ -83,6 +104,13 @@ const GAIN_NS: f64 = 0.05;
 /// What tier 2 saves for each block run in code that is no loop: registers need not go through the state between blocks. Little
 /// is certain: promoting more readily cost `ossl_sha256` 3%, `python` 2 to 12% and `exec` 1% of their time, in pairs run side by side.
 const BLOCK_NS: f64 = 0.02;
+/// What a region saves each time it runs if it is formed again, in ns: it does not count, and is left less often. That much is
+/// certain: two counters.
+const RUN_NS: f64 = 1.0;
+/// What a guess that fails costs.
+const FAILED_NS: f64 = 2.0;
+/// A region whose guesses fail is formed anew at most so often.
+const ROUNDS: u32 = 3;
 /// Guest instructions of the largest region.
 const LARGEST: f64 = 500.0;
 /// Heat is a memory of two seconds; a block is expected to run for about as long again.
@@ -132,6 +160,27 @@ impl Policy for Adaptive {
         let saving_ns = found.runs * HORIZON * BLOCK_NS - cost;
         if saving_ns > 0.0 { Verdict::Promote { saving_ns } } else { Verdict::Wait { runs: 0 } }
     }
+
+    fn region_runs(&self) -> u32 {
+        self.tier2_runs.saturating_mul(8)
+    }
+
+    fn decide_again(&self, again: &Again) -> Verdict {
+        if again.rounds >= ROUNDS && again.settled {
+            return Verdict::Wait { runs: u32::MAX };
+        }
+        let wait = Verdict::Wait { runs: self.region_runs().saturating_mul(4) };
+        // As for what samples find.
+        if again.heat < f64::from(self.tier2_runs) {
+            return wait;
+        }
+        let each = if again.settled { FAILED_NS } else { RUN_NS };
+        // What was pulled in is compiled too.
+        let insns = REGION.max(1.5 * f64::from(again.insns));
+        let cost = insns * again.cost.per_insn(TIER2_NS) * (1.0 + again.queued as f64 / 32.0);
+        let saving_ns = again.heat * HORIZON * each - cost;
+        if saving_ns > 0.0 { Verdict::Promote { saving_ns } } else { wait }
+    }
 }
 
 /// Compiles by tier 1 at once, by tier 2 after a fixed number of runs (modes tier 1 and tier 2).
@@ -154,6 +203,15 @@ impl Policy for Eager {
     fn decide_found(&self, _found: &Found) -> Verdict {
         // Everything counts its runs in these modes.
         Verdict::Wait { runs: 0 }
+    }
+    fn region_runs(&self) -> u32 {
+        self.tier2_runs.saturating_mul(16)
+    }
+    fn decide_again(&self, again: &Again) -> Verdict {
+        if again.rounds >= ROUNDS && again.settled {
+            return Verdict::Wait { runs: u32::MAX };
+        }
+        Verdict::Promote { saving_ns: 0.0 }
     }
 }
 
@@ -197,6 +255,27 @@ mod tests {
         };
         let easy = least(0, 10_000_000);
         assert!(easy.is_some() && easy < least(200, 10_000_000) && easy < least(0, 40_000_000));
+    }
+
+    #[test]
+    fn regions_are_formed_again_while_that_helps() {
+        let again = |heat, settled, rounds| {
+            let again = Again { insns: 60, heat, settled, rounds, queued: 0, cost: Cost::default() };
+            matches!(POLICY.decide_again(&again), Verdict::Promote { .. })
+        };
+        assert!(again(1e8, false, 0) && again(1e8, true, 0) && again(1e8, false, ROUNDS));
+        assert!(!again(1e4, false, 0) && !again(1e4, true, 0) && !again(1e12, true, ROUNDS));
+        assert!(matches!(
+            Eager { tier2_runs: 1 }.decide_again(&Again {
+                insns: 60,
+                heat: 1.0,
+                settled: true,
+                rounds: ROUNDS,
+                queued: 0,
+                cost: Cost::default()
+            }),
+            Verdict::Wait { .. }
+        ));
     }
 
     #[test]

@@ -109,6 +109,7 @@ fn seen(hex: &str) -> Option<Idiom> {
     let block = lifted(hex);
     let block = RegionBlock {
         context: ANYWHERE,
+        guess: Default::default(),
         offset: 0,
         insns: block.insns(),
         ops: block.ops.into(),

@@ -1,6 +1,6 @@
 //! Ways out of a block and out of the region: edges, links, the jump cache, polls.
 
-use super::flow::Target;
+use super::flow::{COMPARED, Target};
 use super::values::TRUSTED;
 use super::{Form, Lower, live};
 use crate::cache::jump::index;
@@ -15,9 +15,6 @@ use crate::jit::region::is_call;
 use cranelift_codegen::ir::condcodes::{CondCode, IntCC};
 use cranelift_codegen::ir::{self, BlockCall, InstBuilder, JumpTableData, TrapCode, Value, types};
 use std::mem::offset_of;
-
-/// An indirect jump is compared with its targets one by one if there are no more than this.
-const COMPARED: usize = 4;
 
 /// Behind calls that do not come back.
 pub const NEVER: TrapCode = TrapCode::unwrap_user(1);
@@ -155,7 +152,7 @@ impl Lower<'_> {
         }
     }
 
-    fn budget_at_exit(&mut self) -> Value {
+    pub fn budget_at_exit(&mut self) -> Value {
         self.budget_after(self.now().insns as usize)
     }
 
@@ -167,6 +164,7 @@ impl Lower<'_> {
             links.len() - 1
         });
         self.flush(self.dirty);
+        self.count_exit(at);
         let (pc, budget) = (self.address(at), self.budget_at_exit());
         self.count_out(budget);
         let symbol = self.names.record(&mut self.b, link_offset(slot).into());
@@ -178,6 +176,7 @@ impl Lower<'_> {
     /// An indirect jump: to a return site in the region, to a target of a jump by a table, or through the jump cache.
     fn indirect(&mut self, op: &Op, target: Value) {
         let blocks = self.flow.indirect(self.region, self.at.block, op);
+        let counted = self.count_jump(!blocks.is_empty());
         if blocks.len() <= COMPARED {
             for to in blocks {
                 self.compared_with(to, target);
@@ -186,6 +185,7 @@ impl Lower<'_> {
             self.by_table(&blocks, target);
         }
         self.flush(self.dirty);
+        self.count_miss(counted, target);
         self.probe(target);
     }
 
@@ -313,11 +313,16 @@ impl Lower<'_> {
         self.go_on_in(stop);
         self.flush(self.dirty);
         let (pc, budget) = (self.address(0), self.budget_after(0));
+        self.leave_hot(pc, budget);
+        self.go_on_in(on);
+    }
+
+    /// Leaves because the counter of the record has run out.
+    pub fn leave_hot(&mut self, pc: Value, budget: Value) {
         // Records are aligned: the kind of exit goes into the low bits of the address.
         let symbol = self.names.record(&mut self.b, Exit::HOT as i64);
         let word = self.b.ins().symbol_value(types::I64, symbol);
         self.leave_with(word, pc, budget);
-        self.go_on_in(on);
     }
 
     fn count_taken(&mut self) {
@@ -327,7 +332,7 @@ impl Lower<'_> {
     }
 
     /// Adds to a counter of the record.
-    fn count(&mut self, at: i32, by: i64) -> Value {
+    pub fn count(&mut self, at: i32, by: i64) -> Value {
         let symbol = self.names.record(&mut self.b, at.into());
         let counter = self.b.ins().symbol_value(types::I64, symbol);
         let count = self.b.ins().load(types::I32, TRUSTED, counter, 0);
@@ -347,7 +352,7 @@ impl Lower<'_> {
         self.state_store(count, disp!(tier2_insns));
     }
 
-    fn count_out(&mut self, budget: Value) {
+    pub fn count_out(&mut self, budget: Value) {
         if self.form != Form::Region {
             return;
         }

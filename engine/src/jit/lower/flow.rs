@@ -10,7 +10,11 @@ use crate::ir::op::Shape;
 use crate::ir::{JumpHint, Op, Opcode, SINK};
 use crate::jit::region::{ANYWHERE, Context, Region, RegionBlock, is_call};
 use crate::jit::targets;
+use crate::jit::ways::Guess;
 use rustc_hash::FxHashMap;
+
+/// An indirect jump is compared with its targets one by one if there are no more than this.
+pub const COMPARED: usize = 4;
 
 /// Targets of a jump by a table lie at most this far from it.
 const REACH: i64 = 2048;
@@ -78,7 +82,7 @@ impl Flow {
 
     /// Where `pc + offset` of `block` is.
     pub fn target(&self, region: &Region, block: usize, offset: i64) -> Target {
-        let RegionBlock { context, offset: start, .. } = region.blocks[block];
+        let (context, start) = (region.blocks[block].context, region.blocks[block].offset);
         let at = offset.saturating_add(start.into());
         match self.block_at(context, at) {
             Some(i) => Target::Block(i),
@@ -89,8 +93,13 @@ impl Flow {
 
     /// Where the function is that `op` calls at the end of `block`.
     pub fn callee(&self, region: &Region, block: usize, op: &Op) -> Target {
+        self.callee_at(region, block, op, op.imm)
+    }
+
+    /// The same, where the function lies `by` from the start of the block.
+    fn callee_at(&self, region: &Region, block: usize, op: &Op, by: i64) -> Target {
         let from = &region.blocks[block];
-        let [callee, back] = [op.imm, op.aux.into()].map(|by: i64| by.saturating_add(from.offset.into()));
+        let [callee, back] = [by, op.aux.into()].map(|by: i64| by.saturating_add(from.offset.into()));
         let call = Context { parent: from.context, callee: callee as i32, back: back as i32 };
         match region.called(&call).and_then(|own| self.by_place.get(&(own, callee))) {
             Some(&i) => Target::Block(i),
@@ -108,10 +117,28 @@ impl Flow {
         own.or_else(|| self.by_place.get(&(ANYWHERE, at))).copied()
     }
 
+    /// Functions in the region that `op` is known to call at the end of `block`.
+    fn callees(&self, region: &Region, block: usize, op: &Op) -> Vec<usize> {
+        let seen = region.blocks[block].guess.seen();
+        let calls: Vec<i64> = match op.code {
+            Opcode::Jump if is_call(op) => vec![op.imm],
+            Opcode::JumpReg if op.a != SINK => seen.to_vec(),
+            _ => Vec::new(),
+        };
+        let at = |by: i64| match self.callee_at(region, block, op, by) {
+            Target::Block(to) => Some(to),
+            _ => None,
+        };
+        calls.into_iter().filter_map(at).collect()
+    }
+
     fn find_returns(&mut self, region: &Region) {
         for (i, block) in region.blocks.iter().enumerate() {
-            if let Some(op) = last(block).filter(|op| is_call(op))
-                && !matches!(self.callee(region, i, op), Target::Block(to) if region.blocks[to].context != ANYWHERE)
+            let Some(op) = last(block) else { continue };
+            let callees = self.callees(region, i, op);
+            let knows = !callees.is_empty() && callees.iter().all(|&c| region.blocks[c].context != ANYWHERE);
+            if (is_call(op) || !callees.is_empty())
+                && !knows
                 && let Some(to) = self.block_at(block.context, op.aux as i64 + block.offset as i64)
                 && !self.returns.iter().any(|&r| region.blocks[r].offset == region.blocks[to].offset)
             {
@@ -123,13 +150,12 @@ impl Flow {
     fn find_unnamed(&mut self, region: &Region) {
         let mut named = vec![false; region.blocks.len()];
         for (i, block) in region.blocks.iter().enumerate() {
-            let call = last(block).filter(|op| is_call(op));
-            let callee = call.map(|op| self.callee(region, i, op));
-            if let Some(Target::Block(to)) = callee {
-                named[to] = true;
+            let Some(op) = last(block) else { continue };
+            for callee in self.callees(region, i, op) {
+                named[callee] = true;
             }
             for to in targets::direct(&block.ops, block.bytes()) {
-                let is_callee = call.is_some_and(|op| op.imm == to);
+                let is_callee = is_call(op) && op.imm == to;
                 if let Some(to) =
                     self.block_at(block.context, to + block.offset as i64).filter(|_| !is_callee)
                 {
@@ -145,11 +171,36 @@ impl Flow {
         }
     }
 
-    /// The blocks that an indirect jump at the end of `block` is compared with, by offset where there may be many.
+    /// The blocks that an indirect jump at the end of `block` is compared with, by offset where there may be many. No two have the
+    /// same offset.
     pub fn indirect(&self, region: &Region, block: usize, op: &Op) -> Vec<usize> {
-        // More comparisons than this cost more than the look-up.
-        const MOST: usize = 4;
-        let RegionBlock { context, offset: here, .. } = region.blocks[block];
+        let guess = &region.blocks[block].guess;
+        let mut all = match guess {
+            Guess::Only(_) => Vec::new(),
+            _ => self.by_shape(region, block, op),
+        };
+        for &by in guess.seen() {
+            let call = op.a != SINK;
+            let at =
+                if call { self.callee_at(region, block, op, by) } else { self.target(region, block, by) };
+            if let Target::Block(to) = at
+                && !all.iter().any(|&i| region.blocks[i].offset == region.blocks[to].offset)
+            {
+                all.push(to);
+            }
+        }
+        if all.len() > COMPARED {
+            let offset = |i: &usize| region.blocks[*i].offset;
+            let here = region.blocks[block].offset;
+            all.retain(|i| (i64::from(offset(i)) - i64::from(here)).abs() <= REACH);
+            all.sort_by_key(offset);
+        }
+        all
+    }
+
+    /// The same, by where calls return to and where jumps by tables may lead.
+    fn by_shape(&self, region: &Region, block: usize, op: &Op) -> Vec<usize> {
+        let (context, here) = (region.blocks[block].context, region.blocks[block].offset);
         if targets::is_plain_jump(op) {
             let own = self.unnamed.iter().copied().filter(|&i| region.blocks[i].context == context);
             // The entry alone is where the region was called, rather than a target.
@@ -162,7 +213,8 @@ impl Flow {
         }
         match region.context(context) {
             Some(call) => self.block_at(call.parent, call.back.into()).into_iter().collect(),
-            None if self.returns.len() <= MOST => self.returns.clone(),
+            // More comparisons than this cost more than the look-up.
+            None if self.returns.len() <= COMPARED => self.returns.clone(),
             None => Vec::new(),
         }
     }

@@ -9,6 +9,7 @@
 
 mod atomic;
 mod bits;
+mod count;
 mod divide;
 mod exit;
 mod float;
@@ -32,6 +33,7 @@ mod tests;
 
 use super::idiom::Idiom;
 use super::region::{Region, RegionBlock};
+use super::ways::Site;
 use crate::ir::Op;
 use crate::ir::regset::RegSet;
 use cranelift_codegen::ir::{
@@ -45,7 +47,7 @@ use kind::{Kind, kind};
 use live::Live;
 use memory::PageSlot;
 use names::Names;
-pub use names::{IDIOM, PAGE, POOL, RECORD};
+pub use names::{COUNTS, IDIOM, PAGE, POOL, RECORD};
 use out::Ways;
 use pages::Pages;
 use values::Values;
@@ -61,6 +63,8 @@ pub struct Lowered {
     pub pool: Vec<Op>,
     /// Idioms that the code asks for.
     pub idioms: Vec<Idiom>,
+    /// Exits that count.
+    pub sites: Vec<Site>,
 }
 
 /// What the function is.
@@ -153,8 +157,6 @@ impl<'a> Lower<'a> {
         b.seal_block(entry);
         let (pc, budget) = (b.block_params(entry)[0], b.block_params(entry)[1]);
         let variable = b.declare_var(types::I64);
-        let lowered = b.ins().iadd_imm_s(budget, -flow.lower_by[0]);
-        b.def_var(variable, lowered);
         let slot = b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, 8, 3));
         b.ins().stack_store(types::I64, pc, slot, 0);
         let names = Names::new(&mut b);
@@ -192,7 +194,11 @@ impl<'a> Lower<'a> {
     }
 
     fn region(&mut self) {
-        self.count_in(self.entry_budget);
+        let (pc, budget) = (self.address(0), self.entry_budget);
+        self.count_run(pc, budget);
+        self.count_in(budget);
+        let lowered = self.b.ins().iadd_imm_s(budget, -self.flow.lower_by[0]);
+        self.b.def_var(self.budget, lowered);
         for word in self.live.start[0].iter() {
             self.read_again(word);
         }

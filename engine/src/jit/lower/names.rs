@@ -17,12 +17,15 @@ pub const POOL: u32 = 1;
 pub const PAGE: u32 = 2;
 /// Namespace of the symbol that stands for the idioms behind the code.
 pub const IDIOM: u32 = 3;
+/// Namespace of the symbol that stands for the counters of exits, behind the record's links.
+pub const COUNTS: u32 = 4;
 
 /// Symbols and signatures.
 pub struct Names {
     record: UserExternalNameRef,
     pool: UserExternalNameRef,
     idioms: UserExternalNameRef,
+    counts: UserExternalNameRef,
     /// Translations.
     pub translation: SigRef,
     /// The thunk that runs ops.
@@ -42,11 +45,13 @@ impl Names {
         };
         let mut name =
             |namespace| b.func.declare_imported_user_function(UserExternalName { namespace, index: 0 });
-        let (record, pool, idioms) = (name(RECORD), name(POOL), name(IDIOM));
+        let (record, pool) = (name(RECORD), name(POOL));
+        let (idioms, counts) = (name(IDIOM), name(COUNTS));
         Names {
             record,
             pool,
             idioms,
+            counts,
             translation: b.import_signature(signature()),
             slow: b.import_signature(slow(3)),
             one: b.import_signature(slow(1)),
@@ -76,6 +81,11 @@ impl Names {
     /// Byte `offset` of the idioms.
     pub fn idiom(&self, b: &mut FunctionBuilder, offset: i64) -> GlobalValue {
         Names::near(b, self.idioms, offset)
+    }
+
+    /// Byte `offset` of the counters of exits.
+    pub fn counter(&self, b: &mut FunctionBuilder, offset: i64) -> GlobalValue {
+        Names::near(b, self.counts, offset)
     }
 
     /// The stub `number` that asks for pages.

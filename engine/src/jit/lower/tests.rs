@@ -10,6 +10,7 @@ use crate::jit::testing::exec::Loaded;
 use crate::jit::testing::kernels::{KERNELS, Runner};
 use crate::jit::testing::random::{CODE, Mix, Program, Random, program};
 use crate::jit::tier2::Tier2;
+use crate::jit::ways::Counts;
 
 /// Programs of a run; more with `VITRINE_LONG_TESTS`, whose number is a factor.
 fn programs() -> u64 {
@@ -35,12 +36,15 @@ fn compare(seed: u64, mix: Mix, model: &Model) -> u64 {
         let mut subject = Subject::new(&program(&mut r, mix), model);
         if mix.calls {
             subject.copy_functions(&mut r);
+            subject.guess(&mut r);
         }
         let emitted = tier2.compile(&subject.region).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
         let loaded = Loaded::new(&emitted);
         for _ in 0..6 {
             let budget = if r.one_in(2) { r.below(200) } else { r.below(3000) } as i64 + 1;
             pair.reset(&mut r, subject.entry(), budget);
+            // The counter of runs, or of guesses that failed, may run out.
+            loaded.set_heat(if r.one_in(2) { r.below(6) as i32 } else { i32::MAX });
             let other_way = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 one_run(&mut pair, &subject, &loaded)
             }));
@@ -89,6 +93,10 @@ fn one_run(pair: &mut Pair, subject: &Subject, loaded: &Loaded) -> u64 {
         Exit::LOOKUP => {
             let known = fast.tag != 0 && !subject.calls_before_entry();
             assert!(fast.pc != subject.entry() || !known, "the entry is known");
+        }
+        Exit::HOT => {
+            assert_eq!(exit.address(), loaded.record());
+            assert!(subject.region.counts == Counts::Failures || fast.pc == subject.entry(), "at the entry");
         }
         Exit::POLL | Exit::DISPATCH | Exit::FLOW => {}
         kind => panic!("exit {kind}"),

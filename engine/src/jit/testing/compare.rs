@@ -15,6 +15,7 @@ use crate::ir::op::{Effects, Shape};
 use crate::ir::{Block, Boundary, CallSite, Op, Opcode};
 use crate::jit::abi::Exit;
 use crate::jit::region::{ANYWHERE, Context, GuestRules, Region, RegionBlock, is_call};
+use crate::jit::ways::{Counts, Guess};
 use std::collections::HashMap;
 
 /// Two harts of one model, each with a memory of its own.
@@ -39,13 +40,20 @@ impl Subject {
         let head = program.blocks[0].0;
         let blocks = program.blocks.iter().map(|(at, block)| RegionBlock {
             context: ANYWHERE,
+            guess: Default::default(),
             offset: *at as i32 - head as i32,
             ops: block.ops.clone().into(),
             bounds: block.bounds.clone().into(),
             insns: block.insns(),
         });
         let rules = GuestRules::of::<Riscv>(model);
-        let region = Region { blocks: blocks.collect(), contexts: Vec::new(), page_offset: head, rules };
+        let region = Region {
+            blocks: blocks.collect(),
+            contexts: Vec::new(),
+            counts: Default::default(),
+            page_offset: head,
+            rules,
+        };
         let codes = program.blocks.iter().map(|(at, block)| {
             let pa = CODE + *at as u64;
             (pa, Code::new(block.clone(), pa, None, 0))
@@ -68,6 +76,20 @@ impl Subject {
             let copies: Vec<_> = some.map(|b| RegionBlock { context, ..b.clone() }).collect();
             self.region.blocks.extend(copies);
         }
+    }
+
+    /// Says of random blocks that indirect jumps lead there. Which does not change what they do.
+    pub fn guess(&mut self, r: &mut Random) {
+        let offsets: Vec<i32> = self.region.blocks.iter().map(|b| b.offset).collect();
+        for block in &mut self.region.blocks {
+            let some = (0..r.below(7)).map(|_| i64::from(r.pick(&offsets) - block.offset)).collect();
+            block.guess = match r.below(3) {
+                0 => Guess::Shape,
+                1 => Guess::Also(some),
+                _ => Guess::Only(some),
+            };
+        }
+        self.region.counts = r.pick(&[Counts::Exits, Counts::Jumps, Counts::Failures]);
     }
 
     /// Whether an instruction at `offset` from the entry accesses memory.

@@ -20,7 +20,7 @@ impl Loaded {
     pub fn new(emitted: &Emitted) -> Loaded {
         let record = emitted.code.len().next_multiple_of(PAGE);
         let links = emitted.stubs.len();
-        let len = record + record_bytes(links).next_multiple_of(PAGE);
+        let len = record + record_bytes(emitted.words()).next_multiple_of(PAGE);
         let mut code = emitted.code.clone();
         for r in &emitted.refs {
             let at = r.at as usize;
@@ -40,6 +40,7 @@ impl Loaded {
                 *slot = base as u64 + stub as u64;
             }
             (*(base.add(record) as *mut Record)).entry = (base as u64).into();
+            (*(base.add(record) as *mut Record)).heat = i32::MAX.into();
             mprotect(base as *mut c_void, record, MprotectFlags::READ | MprotectFlags::EXEC)
                 .expect("protect");
         }
@@ -59,6 +60,12 @@ impl Loaded {
     /// The number of the link slot at `address`.
     pub fn slot(&self, address: u64) -> Option<usize> {
         (0..self.links).find(|&i| self.record() + link_offset(i) as u64 == address)
+    }
+
+    /// Sets the counter of the record.
+    pub fn set_heat(&self, heat: i32) {
+        // SAFETY: the record's head is mapped, and its fields are atomics.
+        unsafe { &*(self.record() as *const Record) }.heat.store(heat, std::sync::atomic::Ordering::Relaxed);
     }
 
     /// Links slot `slot` to the entry at `target`.

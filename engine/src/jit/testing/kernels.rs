@@ -95,7 +95,8 @@ impl Runner {
                 targets = targets::guess(at, &mut code_at);
             }
             let code = seen.code.clone();
-            Some(BlockProfile { code, runs, taken, counted: runs, keeps_key: true, targets })
+            let guesses = Default::default();
+            Some(BlockProfile { code, runs, taken, counted: runs, keeps_key: true, targets, guesses })
         };
         let region = form((pc - CODE) as u16, &mut find, &limits).expect("region");
         let emitted = tier2.compile(&region).expect("compiled");

@@ -115,6 +115,8 @@ struct Maker<'r> {
     block: Block,
     temps: Vec<Reg>,
     to: Option<To>,
+    /// Ops that make the address of a block.
+    addresses: Vec<(usize, usize)>,
 }
 
 /// A random program. Most blocks follow each other, so that falling through leads from one to the next.
@@ -123,15 +125,19 @@ pub fn program(r: &mut Random, mix: Mix) -> Program {
     let mut blocks = Vec::new();
     let mut at = r.below(0x200) as u16 * 2;
     for _ in 0..n {
-        let maker = Maker { r, mix, blocks: n, block: Block::default(), temps: vec![], to: None };
-        let (block, to) = maker.block();
+        let maker =
+            Maker { r, mix, blocks: n, block: Block::default(), temps: vec![], to: None, addresses: vec![] };
+        let (block, to, addresses) = maker.block();
         let bytes = block.bytes as u16;
-        blocks.push((at, block, to));
+        blocks.push((at, block, to, addresses));
         at += bytes + if r.one_in(4) { r.below(32) as u16 * 2 } else { 0 };
     }
     assert!(at < 0x1000);
     let starts: Vec<i64> = blocks.iter().map(|b| b.0.into()).collect();
-    for (at, block, to) in &mut blocks {
+    for (at, block, to, addresses) in &mut blocks {
+        for &(op, i) in addresses.iter() {
+            block.ops[op].imm = starts[i] - *at as i64;
+        }
         if let (Some(op), Some(to)) = (block.ops.last_mut(), *to) {
             op.imm = match to {
                 To::Block(i) => starts[i],
@@ -141,11 +147,11 @@ pub fn program(r: &mut Random, mix: Mix) -> Program {
     }
     let head = r.below(n as u64) as usize;
     blocks.swap(0, head);
-    Program { blocks: blocks.into_iter().map(|(at, block, _)| (at, block)).collect() }
+    Program { blocks: blocks.into_iter().map(|(at, block, ..)| (at, block)).collect() }
 }
 
 impl Maker<'_> {
-    fn block(mut self) -> (Block, Option<To>) {
+    fn block(mut self) -> (Block, Option<To>, Vec<(usize, usize)>) {
         for _ in 0..self.r.below(self.mix.ops) {
             self.body();
         }
@@ -155,7 +161,7 @@ impl Maker<'_> {
         if let Err(e) = crate::ir::verify::verify(&self.block, TEMP, &helper) {
             panic!("{e}: {:?}", self.block);
         }
-        (self.block, self.to)
+        (self.block, self.to, self.addresses)
     }
 
     fn push(&mut self, op: Op) {
@@ -409,9 +415,17 @@ impl Maker<'_> {
         }
     }
 
-    /// Calls a block, nearly always by the usual register.
+    /// Calls a block, nearly always by the usual register; or jumps to one whose address it has.
     fn call_block(&mut self) {
         let a = if self.r.one_in(12) { 9 } else { 1 };
+        if self.r.one_in(3) {
+            self.addresses.push((self.block.ops.len(), self.r.below(self.blocks as u64) as usize));
+            self.push(Op::rri(Opcode::AddPc, 9, 0, 0));
+            self.insn();
+            let (a, c) = self.r.pick(&[(a, JumpHint::Call), (a, JumpHint::Call), (SINK, JumpHint::None)]);
+            let aux = self.block.bytes;
+            return self.push(Op { code: Opcode::JumpReg, a, b: 9, c: c as u8, aux, imm: 0 });
+        }
         self.push(Op { a, aux: self.block.bytes, ..Op::new(Opcode::Jump) });
         self.to = Some(self.target());
     }

@@ -15,7 +15,7 @@ fn code(n: u64) -> Arc<Code> {
 
 fn emitted(links: u32) -> Emitted {
     let stubs = (0..links).map(|n| 512 + 16 * (n % 32)).collect();
-    Emitted { code: vec![0x90; BYTES as usize], refs: Vec::new(), stubs }
+    Emitted { code: vec![0x90; BYTES as usize], stubs, ..Emitted::default() }
 }
 
 /// Translations of one hart, with blocks of which `n` are compiled.

@@ -11,6 +11,7 @@ use crate::host;
 use crate::jit::arena::{Arena, Place};
 use crate::jit::emitted::Emitted;
 use crate::jit::wanted::Made;
+use crate::jit::ways::{Settled, Site};
 use crate::tier::heat::Heat;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -48,6 +49,10 @@ pub(super) struct Unit {
     /// It counts its runs.
     pub counts: bool,
     pub age: Age,
+    /// Exits that count.
+    pub sites: Vec<Site>,
+    /// What was known of a region when it was formed again.
+    pub known: Option<Arc<Settled>>,
 }
 
 impl Unit {
@@ -62,7 +67,8 @@ impl Unit {
     ) -> Unit {
         let links = emitted.stubs.iter().map(|&stub| Link { stub, to: 0, taken: false }).collect();
         let (incoming, counter) = (SmallVec::new(), (0, heat.0));
-        Unit { tier, place, parts, links, incoming, counter, heat: now, counts: heat.1, age: Age::default() }
+        let (counts, age, sites) = (heat.1, Age::default(), emitted.sites.clone());
+        Unit { tier, place, parts, links, incoming, counter, heat: now, counts, age, sites, known: None }
     }
 
     pub fn head(&self) -> &Arc<Code> {

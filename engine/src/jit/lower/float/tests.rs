@@ -27,9 +27,16 @@ fn region(ops: &[Op]) -> Region {
     let end = Op { a: SINK, aux: 4, ..Op::new(Opcode::Jump) };
     let ops = ops.iter().copied().chain([end]).collect();
     let bounds = [Boundary { op: 0, offset: 0, len: 4, raw: 0 }];
-    let block = RegionBlock { context: ANYWHERE, offset: 0, ops, bounds: bounds.into(), insns: 1 };
+    let block = RegionBlock {
+        context: ANYWHERE,
+        guess: Default::default(),
+        offset: 0,
+        ops,
+        bounds: bounds.into(),
+        insns: 1,
+    };
     let rules = GuestRules::of::<Riscv>(&Model::default());
-    Region { blocks: vec![block], contexts: Vec::new(), page_offset: 0, rules }
+    Region { blocks: vec![block], contexts: Vec::new(), counts: Default::default(), page_offset: 0, rules }
 }
 
 struct Rig {
