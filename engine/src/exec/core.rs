@@ -75,6 +75,8 @@ pub struct Core {
     pub jump_hits: u64,
     /// Guest instructions retired by tier 2; each region adds what it has run when control leaves it.
     pub tier2_insns: u64,
+    /// The budget with which the running region was entered.
+    pub tier2_entered: i64,
     /// Runs of [idioms](crate::jit::idiom), and the guest instructions that they did.
     pub idioms: [u64; 2],
     /// While a region of tier 2 runs: page addresses, and what to add to addresses in them; its own otherwise.

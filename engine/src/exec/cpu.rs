@@ -137,6 +137,7 @@ impl<G: Guest> Cpu<G> {
                 jump_hits: 0,
                 held: Held::NONE,
                 tier2_insns: 0,
+                tier2_entered: 0,
                 idioms: [0; 2],
                 pages: [[0; 2]; PAGE_SLOTS],
                 entry_sp: 0,

@@ -27,7 +27,8 @@ fn finish<G: Guest, const TIER2: bool>(cpu: &mut Cpu<G>, result: Result<u64, Exc
     }
     if TIER2 && result != Ok(ON) {
         // The region counts what it has run where it is left, which is here.
-        cpu.core.tier2_insns = cpu.core.tier2_insns.wrapping_sub(cpu.core.budget as u64);
+        let ran = cpu.core.tier2_entered.wrapping_sub(cpu.core.budget);
+        cpu.core.tier2_insns = cpu.core.tier2_insns.wrapping_add(ran as u64);
     }
     let word = match result {
         Ok(word) => word,

@@ -287,11 +287,14 @@ page_thunk!(page_store, walk_store, 2, 3);
 #[unsafe(naked)]
 unsafe extern "sysv64" fn leave_poll() {
     naked_asm!(
-        "sub [r15 + {insns}], rsi",
+        "mov rcx, [r15 + {entered}]",
+        "sub rcx, rsi",
+        "add [r15 + {insns}], rcx",
         "mov [r15 + {pc}], rdi",
         "mov [r15 + {budget}], rsi",
         "mov eax, {kind}",
         "ret",
+        entered = const disp!(tier2_entered),
         insns = const disp!(tier2_insns),
         pc = const disp!(pc),
         budget = const disp!(budget),
@@ -378,8 +381,11 @@ unsafe extern "sysv64" fn lookup<G: Guest>() {
 #[unsafe(naked)]
 unsafe extern "sysv64" fn leave_lookup<G: Guest>() {
     naked_asm!(
-        "sub [r15 + {insns}], rsi",
+        "mov rcx, [r15 + {entered}]",
+        "sub rcx, rsi",
+        "add [r15 + {insns}], rcx",
         "jmp {lookup}",
+        entered = const disp!(tier2_entered),
         insns = const disp!(tier2_insns),
         lookup = sym lookup::<G>,
     )

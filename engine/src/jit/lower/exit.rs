@@ -341,23 +341,23 @@ impl Lower<'_> {
         count
     }
 
-    /// Counts the instructions that the region runs: the budget comes in here and goes out in [`Lower::count_out`], so that
-    /// nothing is kept between.
+    /// Counts the instructions that the region runs: notes the budget here, and adds what was used of it in [`Lower::count_out`]. To add it
+    /// here and take it off there would make two updates of one word wait for each other in each run.
     pub fn count_in(&mut self, budget: Value) {
         if self.form != Form::Region {
             return;
         }
-        let count = self.state_load(types::I64, disp!(tier2_insns));
-        let count = self.b.ins().iadd(count, budget);
-        self.state_store(count, disp!(tier2_insns));
+        self.state_store(budget, disp!(tier2_entered));
     }
 
     pub fn count_out(&mut self, budget: Value) {
         if self.form != Form::Region {
             return;
         }
+        let entered = self.state_load(types::I64, disp!(tier2_entered));
+        let ran = self.b.ins().isub(entered, budget);
         let count = self.state_load(types::I64, disp!(tier2_insns));
-        let count = self.b.ins().isub(count, budget);
+        let count = self.b.ins().iadd(count, ran);
         self.state_store(count, disp!(tier2_insns));
     }
 
