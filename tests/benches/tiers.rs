@@ -66,7 +66,7 @@ fn input(block: &Block, profile: bool) -> BlockInput<'_> {
         traps_misaligned: false,
         profile,
         zero: Riscv::ZERO,
-        state_move: Riscv::state_move,
+        state_moves: Riscv::state_moves(&Model::default()),
         temps: Riscv::TEMPS,
     }
 }
