@@ -4,7 +4,13 @@ use super::action::Action;
 use super::rects;
 use super::theme::SPACE;
 use super::widgets;
-use egui::{Align, Context, Id, Layout, Modal, vec2};
+use egui::{Align, Context, Frame, Id, Layout, Modal, vec2};
+
+/// A window before all others, with the margin of a window; egui gives it that of a menu.
+pub fn modal(ctx: &Context, name: &str) -> Modal {
+    let style = ctx.global_style();
+    Modal::new(Id::unique(name)).frame(Frame::popup(&style).inner_margin(style.spacing.window_margin))
+}
 
 /// A question with one answer that does something.
 pub struct Question {
@@ -33,7 +39,7 @@ pub enum Answer {
 /// Shows the question over everything.
 pub fn show(ctx: &Context, question: &Question) -> Answer {
     let mut answer = Answer::Open;
-    let modal = Modal::new(Id::unique("question")).show(ctx, |ui| {
+    let modal = modal(ctx, "question").show(ctx, |ui| {
         ui.set_width(400.0);
         widgets::heading(ui, &question.title);
         ui.add_space(SPACE[0]);

@@ -1,14 +1,13 @@
 //! Pinned code: ranges of guest code that are held in a tier, in a dialog over the machine.
 
+use super::dialog;
 use super::icons::Icon;
 use super::rects;
 use super::session::SessionKey;
 use super::theme::{self, SPACE, text};
 use super::widgets;
 use crate::machine::api::{CodePin, CodeRange, Command, EngineMode, Status, UserError};
-use egui::{
-    Align, Context, Id, Layout, Margin, Modal, RichText, ScrollArea, Sense, TextEdit, Ui, pos2, vec2,
-};
+use egui::{Align, Context, Layout, Margin, RichText, ScrollArea, Sense, TextEdit, Ui, pos2, vec2};
 use engine::tier::pins::{Level, Pin};
 
 const WIDTH: f32 = 440.0;
@@ -53,7 +52,7 @@ impl Pins {
     /// Shows it over everything.
     pub fn show(&mut self, ctx: &Context, status: &Status) -> Option<Wish> {
         let mut wish = None;
-        let modal = Modal::new(Id::unique("pins")).show(ctx, |ui| {
+        let modal = dialog::modal(ctx, "pins").show(ctx, |ui| {
             ui.set_width(WIDTH);
             widgets::heading(ui, "Pinned code");
             ui.add_space(SPACE[0]);
