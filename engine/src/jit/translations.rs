@@ -266,7 +266,6 @@ impl Translations {
         let arena = self.arena()?;
         let inner = self.inner.lock();
         let unit = inner.units.get(inner.units.by_record(arena, record)?)?;
-        let runs = unit.counter.1.wrapping_sub(arena.record(&unit.place).heat.load(Ordering::Relaxed));
         let mut first = unit.links.len();
         let read = |site: &Site| {
             let begin = first;
@@ -276,7 +275,7 @@ impl Translations {
         let left = unit.sites.iter().map(read).collect();
         let insns = unit.parts.iter().map(|c| c.insns).sum();
         let known = unit.known.clone().unwrap_or_default();
-        Some(Seen { insns, runs: unit.counter.0 + runs.max(0) as u64, left, known })
+        Some(Seen { insns, runs: unit.counter.0 + unit.counted(arena), left, known })
     }
 
     /// Where to enter the best translation of a block.
@@ -349,8 +348,7 @@ impl Translations {
         let inner = self.inner.lock();
         let unit = inner.tier1_of(arena, code)?;
         let record = arena.record(&unit.place);
-        let runs = unit.counter.1.wrapping_sub(record.heat.load(Ordering::Relaxed)).max(0) as u64;
-        Some((unit.counter.0 + runs, record.taken.load(Ordering::Relaxed) as u32 as u64))
+        Some((unit.counter.0 + unit.counted(arena), record.taken.load(Ordering::Relaxed) as u32 as u64))
     }
 
     /// The tiers of all translations that a block is part of, tier 1 first.
@@ -386,10 +384,8 @@ impl Translations {
         let mut inner = self.inner.lock();
         let id = inner.units.by_record(arena, record);
         if let Some(unit) = id.and_then(|id| inner.units.get_mut(id)) {
-            let counter = &arena.record(&unit.place).heat;
-            let runs = unit.counter.1.wrapping_sub(counter.load(Ordering::Relaxed)).max(0) as u64;
-            unit.counter = (unit.counter.0 + runs, heat);
-            counter.store(heat, Ordering::Relaxed);
+            unit.counter = (unit.counter.0 + unit.counted(arena), heat);
+            arena.record(&unit.place).heat.store(heat, Ordering::Relaxed);
         }
     }
 

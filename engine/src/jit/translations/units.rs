@@ -89,6 +89,12 @@ impl Unit {
         Made { tier: self.tier, parts: &self.parts, counts: self.counts, current: self.is_current(arena) }
     }
 
+    /// Runs counted since the counter was last set.
+    pub fn counted(&self, arena: &Arena) -> u64 {
+        let left = arena.record(&self.place).heat.load(Ordering::Relaxed);
+        self.counter.1.wrapping_sub(left).max(0) as u64
+    }
+
     /// Which exits were ever taken.
     pub fn taken(&self) -> [bool; 2] {
         [0, 1].map(|n| self.links.get(n).is_some_and(|l| l.taken))

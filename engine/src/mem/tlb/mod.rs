@@ -187,8 +187,6 @@ impl Tlb {
     }
 
     fn new_set(&mut self, context: u64, index: u8) -> usize {
-        let fresh = [self.newest + 1, self.newest + 2];
-        self.newest += 2;
         let i = if self.sets.len() < SETS {
             self.sets.push(Set::new(0, 0));
             self.sets.len() - 1
@@ -198,8 +196,15 @@ impl Tlb {
             others.min_by_key(|&i| self.sets[i].selected).unwrap_or(0)
         };
         // The set means another address space from now on, so its look-ups are void whatever it held.
-        self.counts.shrunk += self.sets[i].recycle(context, index, fresh);
+        self.recycle(i, context, index);
         i
+    }
+
+    /// Empties set `i`, which is of this address space from now on.
+    fn recycle(&mut self, i: usize, context: u64, index: u8) {
+        let fresh = [self.newest + 1, self.newest + 2];
+        self.newest += 2;
+        self.counts.shrunk += self.sets[i].recycle(context, index, fresh);
     }
 
     /// Selects the set for plain data accesses.
@@ -325,12 +330,9 @@ impl Tlb {
             let large = |i: &usize| data(&self.sets[*i]) > 2 * table::REUSED;
             let others = (0..self.sets.len()).filter(|&i| i != set && i != self.data && i != self.fetch);
             let Some(i) = others.filter(large).min_by_key(|&i| self.sets[i].selected) else { return false };
-            let fresh = [self.newest + 1, self.newest + 2];
-            self.newest += 2;
-            let s = &mut self.sets[i];
+            let s = &self.sets[i];
             all -= data(s);
-            let (context, index) = (s.context, s.index);
-            self.counts.shrunk += s.recycle(context, index, fresh);
+            self.recycle(i, s.context, s.index);
             all += data(&self.sets[i]);
         }
         true
