@@ -248,4 +248,16 @@ impl<G: Guest> Cpu<G> {
         }
         Ok(t.pa)
     }
+
+    /// The physical address of an instruction at `va`, to which the guest has not come now, if it can be had without a change that
+    /// the guest could see. The fetch table has its page then.
+    pub fn peek_fetch(&mut self, va: u64) -> Option<u64> {
+        if let Some(pa) = self.tlb.fetch(va) {
+            return Some(pa);
+        }
+        let t = G::peek_fetch(self, va).filter(|t| t.cacheable && self.shared.memory.is_memory(t.pa))?;
+        let set = self.tlb.fetch_set();
+        self.tlb.fill(set, Access::Fetch, va, &t);
+        self.tlb.fetch(va)
+    }
 }

@@ -9,13 +9,16 @@ use crate::cache::local::Local;
 use crate::guest::{Flow, Guest, HelperDesc};
 use crate::host::{self, Tier1};
 use crate::jit::abi::Exit;
+use crate::jit::across::{PageMap, page_address};
 use crate::jit::block::{BlockCompiler, BlockInput};
 use crate::jit::emitted::Emitted;
+use crate::jit::find::Finder;
 use crate::jit::queue::Queue;
-use crate::jit::region::GuestRules;
+use crate::jit::region::{GuestRules, form_round};
 use crate::jit::single::Single;
 use crate::jit::translations::{Tier, Translations};
 use crate::jit::wanted::{Flavour, Wanted};
+use crate::jit::ways::Settled;
 use crate::jit::worker::Worker;
 use crate::mem::PAGE_MASK;
 use crate::tier::events::What;
@@ -243,6 +246,18 @@ impl<G: Guest> Vcpu<G> {
     }
 
     fn enter(&mut self, entry: u64, exact: bool) -> After {
+        let mut exit = self.enter_once(entry, exact);
+        // Each time around some code below the region has used budget, or the region is entered.
+        while exit.kind() == Exit::PAGES {
+            match self.look_at_pages(exit.address()) {
+                Some(entry) => exit = self.enter_once(entry, exact),
+                None => return After::Interpret,
+            }
+        }
+        self.after(exit, exact)
+    }
+
+    fn enter_once(&mut self, entry: u64, exact: bool) -> Exit {
         self.cpu.refresh_tag();
         let cpu = &mut *self.cpu;
         cpu.kills = cpu.shared.memory.kills();
@@ -255,7 +270,7 @@ impl<G: Guest> Vcpu<G> {
         cpu.merge_float_flags();
         let (all, two) = (cpu.instret().wrapping_sub(before.0), cpu.core.tier2_insns.wrapping_sub(before.1));
         self.compiled.insns += all.saturating_sub(two);
-        self.after(exit, exact)
+        exit
     }
 
     fn after(&mut self, exit: Exit, exact: bool) -> After {
@@ -406,20 +421,55 @@ impl<G: Guest> Vcpu<G> {
         self.compile_own();
     }
 
+    /// This hart is at the entry of a region across pages, and has not made sure of them. Where to go on in compiled code.
+    #[cold]
+    fn look_at_pages(&mut self, record: u64) -> Option<u64> {
+        let (hart, cpu) = (self.cpu.hart.id, &mut *self.cpu);
+        let entered =
+            self.code.translations().look_at_pages(record, hart, |pages| cpu.look_at_pages(pages))?;
+        if let Some((head, known)) = entered.give_up
+            && self.compiled.queue.push_again(&head, u64::from(u32::MAX), known.in_page())
+        {
+            let waiting = self.compiled.queue.len();
+            self.code.translations().events.push(head.pa, What::InPage, waiting, 0);
+            self.compile_own();
+        }
+        entered.entry
+    }
+
+    /// The pages across which a region is to be formed again that begins with `head` at the pc: those to which it leads.
+    fn pages_around(&mut self, head: &Code, known: &Settled) -> PageMap {
+        let mut pages = PageMap::of_entry(head.pa & PAGE_MASK);
+        let rules = GuestRules::of::<G>(&self.cpu.shared.model);
+        let (pc, cpu) = (self.cpu.pc, &mut *self.cpu);
+        if known.in_page || cpu.peek_fetch(pc) != Some(head.pa) {
+            return pages;
+        }
+        let mut mapped = |n| cpu.peek_fetch(page_address(pc & PAGE_MASK, n)).map(|pa| pa & PAGE_MASK);
+        let mut page = |number| pages.get_or(number, || mapped(number));
+        let wanted = &self.compiled.wanted;
+        let finder = Finder { code: &self.code, wanted, rules: &rules, known, key: head.key };
+        let mut find = |at| finder.profile(at, &mut page);
+        let region = form_round((pc & !PAGE_MASK) as u16, &known.hot, &mut find, &known.limits(rules));
+        region.map_or(pages.clone(), |region| pages.only(&region.page_numbers()))
+    }
+
     /// The counter of a region has run out: it may be formed again by how it was left.
     fn form_again(&mut self, record: u64, code: &Arc<Code>, heat: f64) {
-        let translations = self.code.translations();
+        let translations = self.code.translations().clone();
         let Some(seen) = translations.seen(record) else { return };
-        let queue = &self.compiled.queue;
+        let queue = self.compiled.queue.clone();
         let (settled, rounds) = (seen.known.settled, seen.known.rounds);
-        let cost = self.compiled.tier2_cost(translations);
-        let again = Again { insns: seen.insns, heat, settled, rounds, queued: queue.len(), cost };
+        let cost = self.compiled.tier2_cost(&translations);
+        let away = seen.away((code.pa & !PAGE_MASK) as u16);
+        let again = Again { insns: seen.insns, heat, away, settled, rounds, queued: queue.len(), cost };
         let runs = match self.compiled.policy.decide_again(&again) {
             Verdict::Promote { .. } => {
                 let known = if settled {
                     seen.known.recount()
                 } else {
-                    seen.known.settle((code.pa & !PAGE_MASK) as u16, seen.runs, &seen.left)
+                    let known = seen.known.settle((code.pa & !PAGE_MASK) as u16, seen.runs, &seen.left);
+                    Settled { pages: self.pages_around(code, &known), ..known }
                 };
                 if queue.push_again(code, heat as u64, known) {
                     translations.events.push(code.pa, What::Again { heat, failed: settled }, again.queued, 0);

@@ -77,6 +77,8 @@ pub struct Core {
     pub tier2_insns: u64,
     /// The budget with which the running region was entered.
     pub tier2_entered: i64,
+    /// Where the hart's certificate is in records, see [`across`](crate::jit::across).
+    pub certificate: u64,
     /// Runs of [idioms](crate::jit::idiom), and the guest instructions that they did.
     pub idioms: [u64; 2],
     /// While a region of tier 2 runs: page addresses, and what to add to addresses in them; its own otherwise.

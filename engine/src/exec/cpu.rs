@@ -7,6 +7,7 @@ use super::time::Clock;
 use crate::cache::jump::{Jumps, NO_TAG};
 use crate::guest::{Exception, Flow, Guest};
 use crate::host;
+use crate::jit::across::certificate_offset;
 use crate::mem::ram::Memory;
 use crate::mem::tlb::Tlb;
 use serde::{Deserialize, Serialize};
@@ -138,6 +139,7 @@ impl<G: Guest> Cpu<G> {
                 held: Held::NONE,
                 tier2_insns: 0,
                 tier2_entered: 0,
+                certificate: certificate_offset(id),
                 idioms: [0; 2],
                 pages: [[0; 2]; PAGE_SLOTS],
                 entry_sp: 0,

@@ -8,8 +8,10 @@ use super::core::FORCED;
 use super::cpu::Cpu;
 use crate::cache::jump::{Jumps, NO_TAG};
 use crate::guest::Guest;
+use crate::jit::across::{Look, MOST_PAGES, PageMap, page_address};
 use crate::jit::record::Record;
 use crate::mem::{PAGE_MASK, PAGE_SIZE};
+use smallvec::SmallVec;
 use std::sync::atomic::Ordering;
 
 impl<G: Guest> Cpu<G> {
@@ -33,6 +35,32 @@ impl<G: Guest> Cpu<G> {
         self.tlb.fetch(pc).and(self.tlb.fetch(next))?;
         let space = self.tlb.answer_space_of_two(pc, next);
         Some(Jumps::tag(space, G::block_key(self)))
+    }
+
+    /// Looks whether all pages of a region across pages are mapped as it wants, where its entry is at the pc.
+    pub fn look_at_pages(&mut self, pages: &PageMap) -> Look {
+        let entry = self.core.pc & PAGE_MASK;
+        let address = |number| page_address(entry, number);
+        for (number, pa) in pages.iter() {
+            match self.peek_fetch(address(number)) {
+                Some(mapped) if mapped & PAGE_MASK == pa => {}
+                Some(_) => return Look::Other,
+                None => return Look::Absent,
+            }
+        }
+        if pages.iter().any(|(number, _)| self.tlb.fetch(address(number)).is_none()) {
+            // They contend for a place in the table.
+            return Look::Absent;
+        }
+        let spaces: SmallVec<[_; MOST_PAGES]> =
+            pages.iter().map(|(number, _)| self.tlb.answer_space(address(number))).collect();
+        // Pages of both kinds: answers rest on this address space's.
+        let Some(space) = spaces.iter().find(|s| **s != spaces[0]).or(spaces.first()) else {
+            return Look::Other;
+        };
+        let tag = Jumps::tag(*space, G::block_key(self));
+        self.refresh_tag();
+        if tag == self.core.tag { Look::Good { tag, page: entry } } else { Look::Absent }
     }
 
     /// Brings the tags of code look-ups up to date. Call after whatever may have changed fetch translations, mode or block key.

@@ -74,6 +74,11 @@ impl<G: Guest> Vcpu<G> {
         }
     }
 
+    /// The machine's blocks.
+    pub fn code(&self) -> &Arc<CodeMap> {
+        &self.code
+    }
+
     /// The hart's blocks.
     pub fn locals(&self) -> &Locals {
         &self.locals

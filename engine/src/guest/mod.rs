@@ -219,6 +219,8 @@ pub trait Guest: Sized + Send + 'static {
         access: Access,
         index: u8,
     ) -> Result<Translation, Exception>;
+    /// The translation of a fetch at `va`, if there is one without an exception and without a change of page tables.
+    fn peek_fetch(cpu: &Cpu<Self>, va: u64) -> Option<Translation>;
     /// The exception for an access that memory refused.
     fn memory_fault(kind: FaultKind, access: Access, va: u64) -> Exception;
 

@@ -82,6 +82,10 @@ impl Exit {
     /// state's pc and budget.
     pub const ON_AT: u64 = 6;
 
+    /// At the entry of a region across pages, of which this hart has not made sure (see [`super::across`]); the rest is the address of the
+    /// record.
+    pub const PAGES: u64 = 7;
+
     /// See [`Exit::POLL`].
     pub const REGION: u64 = 8;
 

@@ -6,6 +6,7 @@
 //! reaches its record rip-relative, so the distance must fit 31 bits, and bytes never change once written. Records come in few
 //! sizes, most in the smallest, so theirs is a free list for each.
 
+use super::across::{CERTIFICATE_WORDS, MOST_HARTS};
 use super::emitted::Emitted;
 use super::record::{Record, record_bytes};
 use parking_lot::Mutex;
@@ -24,9 +25,9 @@ const CODE_GRANULE: usize = 32;
 /// The smallest record, and what others are powers of two of.
 const RECORD_GRANULE: usize = 32;
 /// Sizes of records.
-const RECORD_SIZES: usize = 9;
+const RECORD_SIZES: usize = 10;
 const _: () = assert!(
-    record_bytes(super::translations::MAX_LINKS + super::ways::MOST_WORDS)
+    record_bytes(super::translations::MAX_LINKS + super::ways::MOST_WORDS + CERTIFICATE_WORDS * MOST_HARTS)
         <= RECORD_GRANULE << (RECORD_SIZES - 1)
 );
 
@@ -189,9 +190,10 @@ impl Arena {
         self.spaces.lock().code.used
     }
 
-    /// Puts a translation in; its record's slots hold their stubs, the entry word the code's entry. `None`: no room.
-    pub fn install(&self, emitted: &Emitted, heat: i32, gone: u64) -> Option<Place> {
-        let place = self.reserve(emitted.code.len(), emitted.words())?;
+    /// Puts a translation in for a machine of `harts`; its record's slots hold their stubs, the entry word the code's entry. `None`: no room.
+    pub fn install(&self, emitted: &Emitted, heat: i32, gone: u64, harts: usize) -> Option<Place> {
+        let words = emitted.words() + emitted.certificate_words(harts);
+        let place = self.reserve(emitted.code.len(), words)?;
         let entry = self.entry(&place);
         let record = self.record_address(&place);
         // SAFETY: the place is inside of the writable alias, and nobody else has it.
@@ -219,7 +221,7 @@ impl Arena {
         for (i, &stub) in emitted.stubs.iter().enumerate() {
             self.link(&place, i).store(entry + stub as u64, Relaxed);
         }
-        (emitted.stubs.len()..emitted.words()).for_each(|i| self.link(&place, i).store(0, Relaxed));
+        (emitted.stubs.len()..words).for_each(|i| self.link(&place, i).store(0, Relaxed));
         // Release: who finds the entry finds the rest too.
         head.entry
             .store(if emitted.code.is_empty() { gone } else { entry }, std::sync::atomic::Ordering::Release);
@@ -264,7 +266,7 @@ impl Arena {
         unsafe { &*self.base.add(CODE_SPACE + place.record.0).cast::<Record>() }
     }
 
-    /// A link slot of a translation's record, or a counter behind them; `n` is one of those it was installed with.
+    /// A link slot of a translation's record, or a counter or certificate behind them; `n` is one of those it was installed with.
     pub fn link(&self, place: &Place, n: usize) -> &AtomicU64 {
         let at = size_of::<Record>() + 8 * n;
         assert!(at + 8 <= place.record.1, "link slot {n} of a record of {} bytes", place.record.1);
@@ -323,12 +325,12 @@ mod tests {
         let arena = Arena::new().expect("arena");
         let emitted = Emitted {
             code: vec![0x90; 40],
-            sites: Vec::new(),
             refs: vec![RecordRef { at: 3, offset: link_offset(1) }],
             stubs: vec![16, 24],
+            ..Emitted::default()
         };
-        let first = arena.install(&emitted, 7, 0).expect("room");
-        let place = arena.install(&emitted, 7, 0).expect("room");
+        let first = arena.install(&emitted, 7, 0, 1).expect("room");
+        let place = arena.install(&emitted, 7, 0, 1).expect("room");
         let bytes = arena.bytes(&place);
         let distance = i32::from_le_bytes([bytes[3], bytes[4], bytes[5], bytes[6]]);
         let found = (arena.entry(&place) + 7).wrapping_add(distance as i64 as u64);

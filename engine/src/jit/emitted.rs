@@ -1,5 +1,6 @@
 //! What a compiler hands over: code bytes before they have an address.
 
+use super::across::{CERTIFICATE_WORDS, PageMap};
 use super::ways::Site;
 
 /// A place in code that names a word of the translation's record: a 32-bit displacement, relative to the four bytes behind it.
@@ -23,11 +24,18 @@ pub struct Emitted {
     pub stubs: Vec<u32>,
     /// Exits that count, whose words lie behind the link slots.
     pub sites: Vec<Site>,
+    /// The pages of which it makes sure at its entry, if there are several: certificates of the harts lie behind the counters.
+    pub pages: PageMap,
 }
 
 impl Emitted {
-    /// Words of the record behind its head.
+    /// Words of the record behind its head and before the certificates.
     pub fn words(&self) -> usize {
         self.stubs.len() + self.sites.iter().map(Site::words).sum::<usize>()
+    }
+
+    /// Words of the certificates of so many harts.
+    pub fn certificate_words(&self, harts: usize) -> usize {
+        if self.pages.is_empty() { 0 } else { harts * CERTIFICATE_WORDS }
     }
 }

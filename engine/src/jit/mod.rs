@@ -1,9 +1,11 @@
 //! Compiled code: the contract between tiers, the memory it lies in, and the compilers.
 
 pub mod abi;
+pub mod across;
 pub mod arena;
 pub mod block;
 pub mod emitted;
+pub mod find;
 pub mod idiom;
 mod lower;
 pub mod queue;

@@ -7,7 +7,8 @@ use crate::host;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI32, AtomicU64};
 
-/// The fixed head of a record; its link slots follow, 8 bytes each, then the counters of exits (see [`super::ways`]).
+/// The fixed head of a record; its link slots follow, 8 bytes each, then the counters of exits (see [`super::ways`]) and
+/// the harts' certificates (see [`super::across`]).
 #[repr(C, align(16))]
 pub struct Record {
     /// Where jump-cache entries that name this record go: the code's entry, or a thunk that leaves with

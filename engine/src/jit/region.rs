@@ -1,14 +1,16 @@
-//! Regions: the hot blocks of one guest page that tier 2 compiles as one function.
+//! Regions: the hot blocks that tier 2 compiles as one function.
 //!
 //! The problem: a compiler that sees one block at a time loads and stores the guest's registers at each end of it. Loops and
-//! hot paths are several blocks, so a region is grown from a hot block along the edges that were taken most, calls into the
-//! same page and their returns included, until it is large enough. All its blocks lie in one guest page: a translation of
-//! that page that was good at the entry is good all the way, because what could change it leaves the region.
+//! hot paths are several blocks, so a region is grown from a hot block along the edges that were taken most, calls
+//! and their returns included, until it is large enough. At first all its blocks lie in one guest page: a translation of
+//! that page that was good at the entry is good all the way, because what could change it leaves the region. Where it is left to other
+//! pages often, it is formed again across them, see [`super::across`].
 //!
 //! A small function gets a copy of its blocks for each place that calls it: such blocks have a [`Context`], by which their returns
 //! know where they lead. A context is a guess about the return address and nothing else. Blocks of one address are the same code in
 //! each context, and a return compares before it goes where its context says.
 
+use super::across::{PageMap, Place, page_of, place};
 use super::ways::{Counts, Guess};
 use crate::cache::code::Code;
 use crate::guest::{Guest, HelperDesc, StateMoves};
@@ -96,7 +98,7 @@ impl GuestRules {
     }
 }
 
-/// Blocks of one guest page, lifted for one block key, to be compiled as one function.
+/// Blocks lifted for one block key, to be compiled as one function.
 #[derive(Clone, Debug)]
 pub struct Region {
     /// The blocks; the first is the entry. No two with the same offset and context.
@@ -107,6 +109,8 @@ pub struct Region {
     pub counts: Counts,
     /// Offset of the entry in its page.
     pub page_offset: u16,
+    /// The pages of its blocks, if there are others than that of the entry: what is checked where it is entered.
+    pub pages: PageMap,
     /// The guest.
     pub rules: GuestRules,
 }
@@ -115,6 +119,13 @@ impl Region {
     /// Guest instructions of all blocks.
     pub fn insns(&self) -> u32 {
         self.blocks.iter().map(|b| b.insns).sum()
+    }
+
+    /// The numbers of the pages in which its blocks lie, some of them more than once.
+    pub fn page_numbers(&self) -> Vec<i32> {
+        let ends = |b: &RegionBlock| [0, b.bytes().max(1) as Place - 1].map(|by| b.offset + by);
+        let at = |offset| page_of(Place::from(self.page_offset) + offset);
+        self.blocks.iter().flat_map(ends).map(at).collect()
     }
 
     /// The context with this number.
@@ -127,7 +138,7 @@ impl Region {
         self.contexts.iter().position(|c| c == call).map(|i| i as u16 + 1)
     }
 
-    /// Whether a guest address relative to the entry lies in the region's page.
+    /// Whether a guest address relative to the entry lies in the entry's page.
     pub fn in_page(&self, offset: i64) -> bool {
         (0..PAGE_SIZE as i64).contains(&offset.saturating_add(self.page_offset.into()))
     }
@@ -135,7 +146,7 @@ impl Region {
 
 /// A block as [`form`] gets it.
 pub struct BlockProfile {
-    /// The block; it must not span two pages.
+    /// The block. If it spans two pages, the second is where the next page is.
     pub code: Arc<Code>,
     /// How often it ran.
     pub runs: u64,
@@ -180,8 +191,7 @@ impl Limits {
 struct Candidate {
     /// How often it is expected to be entered for each run of the head.
     weight: f64,
-    /// Offset in the page.
-    at: u16,
+    at: Place,
     context: u16,
 }
 
@@ -206,8 +216,12 @@ impl Ord for Candidate {
     }
 }
 
-/// Grows a region from the block at page offset `head` along the likely edges. `find` looks blocks up by page offset.
-pub fn form(head: u16, find: &mut dyn FnMut(u16) -> Option<BlockProfile>, limits: &Limits) -> Option<Region> {
+/// Grows a region from the block at page offset `head` along the likely edges. `find` looks blocks up.
+pub fn form(
+    head: u16,
+    find: &mut dyn FnMut(Place) -> Option<BlockProfile>,
+    limits: &Limits,
+) -> Option<Region> {
     form_round(head, &[], find, limits)
 }
 
@@ -218,18 +232,19 @@ const SMALL: u32 = 48;
 /// as long as no more calls than this lie within each other.
 const DEEPEST: usize = 3;
 
-/// As [`form`]; `hot` are page offsets that are known to be hot, whatever the edges on the way to them say.
+/// As [`form`]; `hot` are places that are known to be hot, whatever the edges on the way to them say.
 pub fn form_round(
     head: u16,
-    hot: &[u16],
-    find: &mut dyn FnMut(u16) -> Option<BlockProfile>,
+    hot: &[Place],
+    find: &mut dyn FnMut(Place) -> Option<BlockProfile>,
     limits: &Limits,
 ) -> Option<Region> {
     let (blocks, contexts) = (Vec::new(), Vec::new());
-    let region = Region { blocks, contexts, counts: Counts::Exits, page_offset: head, rules: limits.rules };
+    let (counts, pages) = (Counts::Exits, PageMap::default());
+    let region = Region { blocks, contexts, counts, page_offset: head, pages, rules: limits.rules };
     let (profiles, small) = (FxHashMap::default(), FxHashMap::default());
     let mut former = Former { region, find, profiles, small, hot, limits, heap: BinaryHeap::new() };
-    former.heap.push(Candidate { weight: 1.0, at: head, context: ANYWHERE });
+    former.heap.push(Candidate { weight: 1.0, at: head.into(), context: ANYWHERE });
     former.grow();
     (!former.region.blocks.is_empty()).then_some(former.region)
 }
@@ -237,25 +252,24 @@ pub fn form_round(
 /// What forming a region keeps.
 struct Former<'a> {
     region: Region,
-    find: &'a mut dyn FnMut(u16) -> Option<BlockProfile>,
-    profiles: FxHashMap<u16, Option<Rc<BlockProfile>>>,
-    /// By page offset of a function, whether it is [`SMALL`].
-    small: FxHashMap<u16, bool>,
-    hot: &'a [u16],
+    find: &'a mut dyn FnMut(Place) -> Option<BlockProfile>,
+    profiles: FxHashMap<Place, Option<Rc<BlockProfile>>>,
+    /// By a function's place, whether it is [`SMALL`].
+    small: FxHashMap<Place, bool>,
+    hot: &'a [Place],
     limits: &'a Limits,
     heap: BinaryHeap<Candidate>,
 }
 
 impl Former<'_> {
-    fn profile(&mut self, at: u16) -> Option<Rc<BlockProfile>> {
+    fn profile(&mut self, at: Place) -> Option<Rc<BlockProfile>> {
         let find = &mut self.find;
-        let look =
-            || find(at).filter(|p| p.code.second_page.is_none() && !p.code.ops.is_empty()).map(Rc::new);
+        let look = || find(at).filter(|p| !p.code.ops.is_empty()).map(Rc::new);
         self.profiles.entry(at).or_insert_with(look).clone()
     }
 
     fn grow(&mut self) {
-        let head = self.region.page_offset;
+        let head = Place::from(self.region.page_offset);
         let (mut seen, mut insns) = (FxHashSet::default(), 0);
         while let Some(Candidate { weight, at, context }) = self.heap.pop() {
             if self.region.blocks.len() >= self.limits.blocks || !seen.insert((at, context)) {
@@ -273,7 +287,7 @@ impl Former<'_> {
             self.region.blocks.push(RegionBlock {
                 context,
                 guess: profile.guesses[usize::from(context != ANYWHERE)].clone(),
-                offset: at as i32 - head as i32,
+                offset: at - head,
                 ops: code.ops.clone(),
                 bounds: code.bounds.clone(),
                 insns: code.insns,
@@ -282,36 +296,36 @@ impl Former<'_> {
     }
 
     /// Adds what comes behind a block to the candidates.
-    fn lead_on(&mut self, profile: &BlockProfile, weight: f64, at: u16, context: u16) {
-        for (part, to) in successors(profile) {
-            let Some(page) = in_page(at, to) else { continue };
+    fn lead_on(&mut self, profile: &BlockProfile, weight: f64, at: Place, context: u16) {
+        for (part, by) in successors(profile) {
+            let Some(to) = place(at, by) else { continue };
             let mut weight = (weight * part).min(1.0);
-            if self.hot.contains(&page) {
+            if self.hot.contains(&to) {
                 weight = weight.max(HOT);
             }
             if weight < self.limits.least {
                 continue;
             }
             let context = match profile.code.ops.last() {
-                Some(op) if leads_to_callee(op, to) => self.callee(page, at, op, context),
+                Some(op) if leads_to_callee(op, by) => self.callee(to, at, op, context),
                 _ => context,
             };
-            self.heap.push(Candidate { weight, at: page, context });
+            self.heap.push(Candidate { weight, at: to, context });
         }
     }
 
-    /// The context of the function at `page` when the block at `at`, which ends with `op`, calls it.
-    fn callee(&mut self, page: u16, at: u16, op: &Op, caller: u16) -> u16 {
-        let head = self.region.page_offset as i32;
-        let call =
-            Context { parent: caller, callee: page as i32 - head, back: at as i32 + op.aux as i32 - head };
+    /// The context of `function` when the block at `at`, which ends with `op`, calls it.
+    fn callee(&mut self, function: Place, at: Place, op: &Op, caller: u16) -> u16 {
+        let head = Place::from(self.region.page_offset);
+        let back = at - head + op.aux as i32;
+        let call = Context { parent: caller, callee: function - head, back };
         if let Some(number) = self.region.called(&call) {
             return number;
         }
         let mut around =
             std::iter::successors(self.region.context(caller), |c| self.region.context(c.parent));
         let nested = around.clone().count();
-        if nested >= DEEPEST || around.any(|c| c.callee == call.callee) || !self.is_small(page) {
+        if nested >= DEEPEST || around.any(|c| c.callee == call.callee) || !self.is_small(function) {
             return ANYWHERE;
         }
         self.region.contexts.push(call);
@@ -319,7 +333,7 @@ impl Former<'_> {
     }
 
     /// Whether few instructions lie between the function's first and its returns, those that it calls not counted.
-    fn is_small(&mut self, function: u16) -> bool {
+    fn is_small(&mut self, function: Place) -> bool {
         if let Some(&small) = self.small.get(&function) {
             return small;
         }
@@ -332,7 +346,7 @@ impl Former<'_> {
             insns += profile.code.insns;
             let Some(op) = profile.code.ops.last() else { continue };
             let inside = successors(&profile).into_iter().filter(|&(_, to)| !leads_to_callee(op, to));
-            stack.extend(inside.filter_map(|(_, to)| in_page(at, to)));
+            stack.extend(inside.filter_map(|(_, to)| place(at, to)));
         }
         self.small.insert(function, insns <= SMALL);
         insns <= SMALL
@@ -347,12 +361,6 @@ pub fn is_call(op: &Op) -> bool {
 /// Whether the block that `op` ends calls what lies `to` from its start.
 fn leads_to_callee(op: &Op, to: i64) -> bool {
     is_call(op) && op.imm == to || op.code == Opcode::JumpReg && op.a != SINK && to != i64::from(op.aux)
-}
-
-/// The page offset of what lies `by` from `at`, if it is in the page.
-fn in_page(at: u16, by: i64) -> Option<u16> {
-    let page = by.saturating_add(at.into());
-    (0..PAGE_SIZE as i64).contains(&page).then_some(page as u16)
 }
 
 /// Where a block goes and how often, relative to its start.
@@ -393,11 +401,12 @@ mod tests {
     use crate::ir::Block;
 
     /// A block of one instruction at `at` that ends with `op`, and how it ran.
-    fn block(at: u16, op: Op, runs: u64, taken: u64) -> (u16, BlockProfile) {
+    fn block(at: u16, op: Op, runs: u64, taken: u64) -> (Place, BlockProfile) {
         let bounds = vec![Boundary { op: 0, offset: 0, len: 4, raw: 0 }];
         let block = Block { ops: vec![op], bounds, bytes: 4 };
         let code = Arc::new(Code::new(block, 0x8000_0000 + u64::from(at), None, 0));
         let (targets, guesses) = (Vec::new(), Default::default());
+        let at = Place::from(at);
         (at, BlockProfile { code, runs, taken, counted: runs, keeps_key: true, targets, guesses })
     }
 
@@ -405,10 +414,10 @@ mod tests {
         Op { imm: taken, aux: 4, ..Op::new(Opcode::BrEq) }
     }
 
-    fn offsets(head: u16, blocks: Vec<(u16, BlockProfile)>, change: impl Fn(&mut Limits)) -> Vec<i32> {
+    fn offsets(head: u16, blocks: Vec<(Place, BlockProfile)>, change: impl Fn(&mut Limits)) -> Vec<i32> {
         let mut limits = Limits::new(GuestRules::of::<Riscv>(&Model::default()));
         change(&mut limits);
-        let mut blocks: FxHashMap<u16, BlockProfile> = blocks.into_iter().collect();
+        let mut blocks: FxHashMap<Place, BlockProfile> = blocks.into_iter().collect();
         let region = form(head, &mut |at| blocks.remove(&at), &limits);
         let mut offsets: Vec<i32> =
             region.map_or(Vec::new(), |r| r.blocks.iter().map(|b| b.offset).collect());
@@ -418,7 +427,7 @@ mod tests {
     }
 
     /// 0x100 loops by 0x104 nearly always; 0x108 is where it ends; 0x200 is seldom gone to.
-    fn a_loop() -> Vec<(u16, BlockProfile)> {
+    fn a_loop() -> Vec<(Place, BlockProfile)> {
         vec![
             block(0x100, branch(0x100), 1000, 0),
             block(0x104, branch(-4), 1000, 999),
@@ -455,8 +464,8 @@ mod tests {
     }
 
     /// Offsets and contexts of the blocks.
-    fn places(blocks: Vec<(u16, BlockProfile)>) -> Vec<(i32, u16)> {
-        let blocks: FxHashMap<u16, BlockProfile> = blocks.into_iter().collect();
+    fn places(blocks: Vec<(Place, BlockProfile)>) -> Vec<(i32, u16)> {
+        let blocks: FxHashMap<Place, BlockProfile> = blocks.into_iter().collect();
         let copy = |p: &BlockProfile| {
             let (targets, guesses) = (p.targets.clone(), p.guesses.clone());
             BlockProfile { code: p.code.clone(), targets, guesses, ..*p }

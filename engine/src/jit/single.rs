@@ -55,6 +55,7 @@ impl BlockCompiler for Single {
             contexts: Vec::new(),
             counts: Default::default(),
             page_offset: input.page_offset,
+            pages: Default::default(),
             rules,
         };
         *out = self.tier2.compile_as(&region, Form::Block { profile: input.profile }).map_err(|e| {

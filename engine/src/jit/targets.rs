@@ -5,17 +5,17 @@
 //! to them: they begin behind an unconditional jump, and no branch that is known names them. So these blocks, near the
 //! jump, are taken for its targets. A wrong guess costs compile time only, because the region compares.
 
+use super::across::{Place, page_of};
 use crate::cache::code::Code;
 use crate::ir::op::Shape;
 use crate::ir::{JumpHint, Op, Opcode, Reg, SINK};
-use crate::mem::PAGE_SIZE;
 use rustc_hash::FxHashSet;
 use std::sync::Arc;
 
 /// Targets lie at most this far before the jump,
-const BEFORE: u64 = 512;
+const BEFORE: Place = 512;
 /// and this far behind it.
-const BEHIND: u64 = 1536;
+const BEHIND: Place = 1536;
 
 /// Whether the op is an indirect jump that is neither call nor return.
 pub fn is_plain_jump(op: &Op) -> bool {
@@ -57,19 +57,18 @@ pub fn direct(ops: &[Op], bytes: u32) -> Vec<i64> {
     }
 }
 
-/// The likely targets of the jump that ends the block at page offset `at`, relative to the block. `find` looks blocks up by page
-/// offset.
-pub fn guess(at: u16, find: &mut dyn FnMut(u16) -> Option<Arc<Code>>) -> Vec<i64> {
-    let at = u64::from(at);
-    let near = at.saturating_sub(BEFORE) & !1..(at + BEHIND).min(PAGE_SIZE);
+/// The likely targets of the jump that ends the block at `at`, relative to the block. `find` looks blocks up; of those, only such as lie in
+/// the jump's page are guessed.
+pub fn guess(at: Place, find: &mut dyn FnMut(Place) -> Option<Arc<Code>>) -> Vec<i64> {
+    let near = (at - BEFORE & !1..at + BEHIND).step_by(2).filter(|&to| page_of(to) == page_of(at));
     let (mut starts, mut named) = (Vec::new(), FxHashSet::default());
-    for offset in near.step_by(2) {
-        let Some(code) = find(offset as u16) else { continue };
-        starts.push(offset as i64);
-        named.extend(direct(&code.ops, code.bytes).into_iter().map(|to| to + offset as i64));
+    for start in near {
+        let Some(code) = find(start) else { continue };
+        starts.push(i64::from(start));
+        named.extend(direct(&code.ops, code.bytes).into_iter().map(|to| to + i64::from(start)));
     }
     starts.retain(|start| !named.contains(start));
-    starts.into_iter().map(|start| start - at as i64).collect()
+    starts.into_iter().map(|start| start - i64::from(at)).collect()
 }
 
 #[cfg(test)]
@@ -101,12 +100,12 @@ mod tests {
     #[test]
     fn targets_are_blocks_that_nothing_else_leads_to() {
         let mut blocks = FxHashMap::default();
-        let mut add = |at: u16, op: Op| {
+        let mut add = |at: Place, op: Op| {
             let bounds = vec![Boundary { op: 0, offset: 0, len: 4, raw: 0 }];
             let block = Block { ops: vec![op], bounds, bytes: 4 };
-            blocks.insert(at, Arc::new(Code::new(block, 0x8000_0000 + u64::from(at), None, 0)));
+            blocks.insert(at, Arc::new(Code::new(block, 0x8000_0000 + at as u64, None, 0)));
         };
-        let back = |at: u16| Op { a: SINK, imm: 0x100 - i64::from(at), aux: 4, ..Op::new(Opcode::Jump) };
+        let back = |at: Place| Op { a: SINK, imm: 0x100 - i64::from(at), aux: 4, ..Op::new(Opcode::Jump) };
         add(0x100, Op { imm: 0x40, aux: 4, ..Op::new(Opcode::BrEq) });
         add(0x104, JUMP);
         for at in [0x108, 0x10c, 0x140, 0x160] {

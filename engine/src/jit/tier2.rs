@@ -4,9 +4,10 @@
 //! the record rip-relative, and everything else that the code refers to lies behind it. Anything else that Cranelift would
 //! want is an error, so that such code is never published.
 
+use super::across::PageMap;
 use super::emitted::{Emitted, RecordRef};
 pub use super::lower::Form;
-use super::lower::{self, COUNTS, IDIOM, Lowered, PAGE, POOL, RECORD};
+use super::lower::{self, CERTIFICATES, COUNTS, IDIOM, Lowered, PAGE, POOL, RECORD};
 use super::record::link_offset;
 use super::region::Region;
 use crate::host;
@@ -99,7 +100,8 @@ impl Tier2 {
         let Some(code) = self.context.compiled_code() else {
             return Err(CompileError::Codegen("no code".into()));
         };
-        finish(&self.context.func, code.code_buffer(), code.buffer.relocs(), &lowered)
+        let pages = region.pages.clone();
+        finish(&self.context.func, code.code_buffer(), code.buffer.relocs(), &lowered, pages)
     }
 
     /// The function that was compiled last, as text.
@@ -118,8 +120,9 @@ fn finish(
     code: &[u8],
     relocs: &[FinalizedMachReloc],
     lowered: &Lowered,
+    pages: PageMap,
 ) -> Result<Emitted, CompileError> {
-    let mut out = Emitted { code: code.to_vec(), ..Emitted::default() };
+    let mut out = Emitted { code: code.to_vec(), pages, ..Emitted::default() };
     for slot in 0..lowered.links.len() {
         let (bytes, at) = host::link_stub();
         out.stubs.push(out.code.len() as u32);
@@ -137,6 +140,7 @@ fn finish(
     lowered.pool.iter().for_each(|op| out.code.extend_from_slice(&bytes_of(op)));
     let idioms = out.code.len();
     lowered.idioms.iter().for_each(|idiom| out.code.extend_from_slice(idiom.bytes()));
+    let certificates = link_offset(out.words());
     for reloc in relocs {
         let local = |name: &UserExternalName| match name.namespace {
             POOL => Some(pool),
@@ -144,19 +148,24 @@ fn finish(
             PAGE => Some(pages + name.index as usize * page_bytes),
             _ => None,
         };
-        let counts = link_offset(lowered.links.len());
-        resolve(func, &mut out, reloc, counts, local)?;
+        let in_record = |name: &UserExternalName| match name.namespace {
+            RECORD => Some(0),
+            COUNTS => Some(link_offset(lowered.links.len())),
+            CERTIFICATES => Some(certificates),
+            _ => None,
+        };
+        resolve(func, &mut out, reloc, in_record, local)?;
     }
     Ok(out)
 }
 
-/// Fills in one displacement, or says that it is one of the record, in which `counts` is the offset of the counters. `local`: where what
+/// Fills in one displacement, or says that it is one of the record. `in_record`: where in the record a name is; `local`: where what
 /// lies behind the code is.
 fn resolve(
     func: &Function,
     out: &mut Emitted,
     reloc: &FinalizedMachReloc,
-    counts: i32,
+    in_record: impl Fn(&UserExternalName) -> Option<i32>,
     local: impl Fn(&UserExternalName) -> Option<usize>,
 ) -> Result<(), CompileError> {
     let refused = || CompileError::Relocation(format!("{reloc:?}"));
@@ -169,13 +178,8 @@ fn resolve(
     // The displacement counts from the four bytes behind it, and so does the addend.
     let offset = i32::try_from(reloc.addend + 4).map_err(|_| refused())?;
     let name = &func.params.user_named_funcs()[name];
-    let in_record = match name.namespace {
-        RECORD => Some(offset),
-        COUNTS => Some(offset + counts),
-        _ => None,
-    };
-    if let Some(offset) = in_record {
-        out.refs.push(RecordRef { at: reloc.offset, offset });
+    if let Some(base) = in_record(name) {
+        out.refs.push(RecordRef { at: reloc.offset, offset: base + offset });
         return Ok(());
     }
     let target = local(name).ok_or_else(refused)?;

@@ -8,6 +8,7 @@
 //!
 //! Lock order: a shard of the [code map](crate::cache::code) before the lock here.
 
+use super::across::{Look, PageMap, page_of, place};
 use super::arena::{Arena, Place};
 use super::emitted::Emitted;
 use super::wanted::{Flavour, Made, Wanted};
@@ -108,6 +109,23 @@ pub struct Seen {
     pub left: Vec<Left>,
     /// What was known when it was formed.
     pub known: Arc<Settled>,
+}
+
+impl Seen {
+    /// How often it was left to another page, or by an indirect jump, for each run; `head` is the page offset of its entry.
+    pub fn away(&self, head: u16) -> f64 {
+        let goes = |to| place(head.into(), to).is_none_or(|at| page_of(at) != 0);
+        let away = self.left.iter().filter(|l| l.site.target.is_none_or(goes));
+        away.map(|l| l.times as f64).sum::<f64>() / self.runs.max(1) as f64
+    }
+}
+
+/// What becomes of a hart that came to a region across pages without a certificate.
+pub struct Entered {
+    /// The code to run: the region, or that below; none if the block is to be interpreted.
+    pub entry: Option<u64>,
+    /// The pages were missing too often: the entry block, and what is known of the region.
+    pub give_up: Option<(Arc<Code>, Arc<Settled>)>,
 }
 
 /// The translations.
@@ -226,7 +244,8 @@ impl Translations {
             return true;
         }
         let counter = (heat.unwrap_or(i32::MAX), heat.is_some());
-        let Some(place) = arena.install(emitted, counter.0, host::gone()) else { return false };
+        let harts = self.seen.len();
+        let Some(place) = arena.install(emitted, counter.0, host::gone(), harts) else { return false };
         let record = arena.record_address(&place);
         let i = tier as usize - 1;
         self.counts.installed[i].fetch_add(1, Ordering::Relaxed);
@@ -259,6 +278,35 @@ impl Translations {
             // It has a region.
             head.ask();
         }
+    }
+
+    /// A hart looks at the pages of the region with this record, of which it has no certificate. What it is to run then; the region is to be
+    /// formed without other pages, if that is in it.
+    pub fn look_at_pages(
+        &self,
+        record: u64,
+        hart: u32,
+        look: impl FnOnce(&PageMap) -> Look,
+    ) -> Option<Entered> {
+        let arena = self.arena()?;
+        let mut inner = self.inner.lock();
+        let id = inner.units.by_record(arena, record)?;
+        let unit = inner.units.get_mut(id)?;
+        let across = unit.across.as_mut()?;
+        let found = look(&across.pages);
+        if let Look::Good { tag, page } = found {
+            across.hit();
+            let first = unit.certificate(hart);
+            // Nobody but this hart reads or writes them.
+            for (i, word) in [tag, page].into_iter().enumerate() {
+                arena.link(&unit.place, first + i).store(word, Ordering::Relaxed);
+            }
+            return Some(Entered { entry: Some(arena.entry(&unit.place)), give_up: None });
+        }
+        let give_up = across.miss(found).then(|| unit.known.clone().unwrap_or_default());
+        let head = unit.head().clone();
+        let below = inner.tier1_of(arena, &head).map(|below| arena.entry(&below.place));
+        Some(Entered { entry: below, give_up: give_up.map(|known| (head, known)) })
     }
 
     /// How the region with this record was left.

@@ -60,7 +60,7 @@ impl Wanted {
     pub fn counts(&self, code: &Code) -> bool {
         match self.flavour {
             Flavour::Plain => false,
-            // Never part of a region.
+            // Never the head of a region.
             _ if code.second_page.is_some() => false,
             Flavour::All => true,
             Flavour::Loops => code.closes_loop() || self.pins.level(code.pa) == Some(Level::Tier2),

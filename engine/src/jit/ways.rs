@@ -7,7 +7,8 @@
 //! that fail and nothing else; if they fail too often, it counts again, and how often each jump is made besides: then what hardly ever
 //! comes is not compared with any more. That is not counted at first, because loops that are never left would pay for ever.
 
-use crate::mem::PAGE_SIZE;
+use super::across::{PageMap, Place, place};
+use super::region::{GuestRules, Limits};
 use rustc_hash::FxHashMap;
 
 /// Targets that are kept of a jump that led elsewhere: the last ones.
@@ -107,10 +108,14 @@ pub struct Settled {
     pub settled: bool,
     /// Times that it has been formed again because guesses failed.
     pub rounds: u32,
-    /// Page offsets that it was left to often.
-    pub hot: Vec<u16>,
-    /// Indirect jumps, by page offset of the block and whether it is a copy for one call.
-    pub jumps: FxHashMap<(u16, bool), Guess>,
+    /// Places that it was left to often.
+    pub hot: Vec<Place>,
+    /// Indirect jumps, by place of the block and whether it is a copy for one call.
+    pub jumps: FxHashMap<(Place, bool), Guess>,
+    /// The pages across which it is formed.
+    pub pages: PageMap,
+    /// It may have no other page than that of its entry.
+    pub in_page: bool,
 }
 
 impl Settled {
@@ -123,8 +128,20 @@ impl Settled {
         }
     }
 
+    /// How far it grows.
+    pub fn limits(&self, rules: GuestRules) -> Limits {
+        let limits = if self.settled { Limits::settled(rules) } else { Limits::new(rules) };
+        // Branches inside of a loop are often not counted, so each way is as likely: go four deep.
+        Limits { least: 1.0 / 16.0, ..limits }
+    }
+
+    /// The same in the page of its entry alone, for good: others were not where they were.
+    pub fn in_page(&self) -> Settled {
+        Settled { in_page: true, pages: PageMap::default(), ..self.clone() }
+    }
+
     /// What the jump at the end of a block is compared with.
-    pub fn guess(&self, at: u16, copy: bool) -> Guess {
+    pub fn guess(&self, at: Place, copy: bool) -> Guess {
         self.jumps.get(&(at, copy)).cloned().unwrap_or_default()
     }
 
@@ -135,14 +152,15 @@ impl Settled {
 
     /// What was learnt in `runs` runs from the block at page offset `head`.
     pub fn settle(&self, head: u16, runs: u64, left: &[Left]) -> Settled {
-        let mut next = Settled { settled: true, ..self.clone() };
-        let mut jumps: FxHashMap<(u16, bool), Left> = FxHashMap::default();
+        let mut next = Settled { settled: true, pages: PageMap::default(), ..self.clone() };
+        let mut jumps: FxHashMap<(Place, bool), Left> = FxHashMap::default();
+        let head = Place::from(head);
         for exit in left {
-            let Some(from) = in_page(head, exit.site.from.into()) else { continue };
+            let Some(from) = place(head, exit.site.from.into()) else { continue };
             match exit.site.target {
                 None => add(jumps.entry((from, exit.site.copy)).or_insert(empty(exit.site)), exit),
                 Some(to) if exit.times > 0 && exit.times.saturating_mul(DIRECT_SHARE) >= runs => {
-                    next.hot.extend(in_page(head, to).filter(|to| !next.hot.contains(to)));
+                    next.hot.extend(place(head, to).filter(|to| !next.hot.contains(to)));
                 }
                 Some(_) => {}
             }
@@ -171,15 +189,10 @@ fn add(sum: &mut Left, exit: &Left) {
     sum.samples.extend(&exit.samples);
 }
 
-fn in_page(head: u16, offset: i64) -> Option<u16> {
-    let at = offset.saturating_add(head.into());
-    (0..PAGE_SIZE as i64).contains(&at).then_some(at as u16)
-}
-
 /// What a jump is compared with next, that was compared with what `before` says and led elsewhere often. `hits`: how often it did not.
-fn learnt(before: Guess, head: u16, exit: &Left, hits: u64) -> Guess {
+fn learnt(before: Guess, head: Place, exit: &Left, hits: u64) -> Guess {
     let mut seen: Vec<(usize, i64)> = Vec::new();
-    for &to in exit.samples.iter().filter(|&&to| to & 1 == 0 && in_page(head, to).is_some()) {
+    for &to in exit.samples.iter().filter(|&&to| to & 1 == 0 && place(head, to).is_some()) {
         let to = to - i64::from(exit.site.from);
         match seen.iter_mut().find(|s| s.1 == to) {
             Some(found) => found.0 += 1,
@@ -220,15 +233,18 @@ mod tests {
         Left { site, times, tries, samples: samples.to_vec() }
     }
 
+    /// Too far away for a region.
+    const FAR: i64 = 1 << 40;
+
     fn guess(before: &Settled, exit: Left) -> Option<Guess> {
         before.settle(0x100, 1000, &[exit]).jumps.get(&(0x110, false)).cloned()
     }
 
     #[test]
     fn exits_that_are_taken_often_are_hot() {
-        let exits = [direct(0x20, 500), direct(0x40, 3), direct(0x1000, 900), direct(-0x40, 100)];
+        let exits = [direct(0x20, 500), direct(0x40, 3), direct(0x1000, 900), direct(-0x140, 100)];
         let next = Settled::default().settle(0x100, 1000, &exits);
-        assert!(next.settled && next.hot == [0x120, 0xc0], "{next:?}");
+        assert!(next.settled && next.hot == [0x120, 0x1100, -0x40], "{next:?}");
         // Once hot, always hot.
         assert_eq!(next.recount().settle(0x100, 1000, &exits[1..2]).hot, next.hot);
     }
@@ -236,7 +252,7 @@ mod tests {
     #[test]
     fn jumps_are_compared_with_what_was_seen() {
         let new = Settled::default();
-        let seen = [0x50, 0x30, 0x50, 0x50, 0x50, 0x30, 0x2000, 0x50];
+        let seen = [0x50, 0x30, 0x50, 0x50, 0x50, 0x30, FAR, 0x50];
         // How often it did not leave was not counted: what is compared with stays.
         assert_eq!(guess(&new, jump(900, 0, &seen)), Some(Guess::Also(vec![0x40, 0x20])));
         assert_eq!(guess(&new, jump(20, 0, &seen)), None);
@@ -252,7 +268,7 @@ mod tests {
         before.jumps.insert((0x110, false), Guess::Only(vec![0x40]));
         let again = before.recount();
         assert_eq!((again.settled, again.rounds), (false, 1));
-        assert_eq!(guess(&again, jump(900, 950, &[0x3000; 8])), Some(Guess::Only(vec![])));
+        assert_eq!(guess(&again, jump(900, 950, &[FAR; 8])), Some(Guess::Only(vec![])));
         assert_eq!(guess(&again, jump(900, 950, &[0x30; 8])), Some(Guess::Only(vec![0x20])));
         assert_eq!(guess(&again, jump(400, 950, &[0x30; 8])), Some(Guess::Only(vec![0x40, 0x20])));
         assert_eq!(guess(&again, jump(4, 950, &[0x30; 4])), Some(Guess::Only(vec![0x40])));

@@ -39,7 +39,11 @@ pub enum What {
     Settled {
         /// Guest instructions of the region.
         insns: u32,
+        /// Pages in which its blocks lie.
+        pages: u32,
     },
+    /// A region across pages could not be entered too often, because pages were not mapped as it wants: it is formed again without them.
+    InPage,
     /// A region ran so often that it is formed again, or guesses in it failed so often that it counts its exits again.
     Again {
         /// Heat in runs, or in failed guesses.

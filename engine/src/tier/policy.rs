@@ -53,6 +53,8 @@ pub struct Again {
     pub insns: u32,
     /// Its heat in runs; if it is settled, in guesses that failed.
     pub heat: f64,
+    /// How often it was left for what may be pulled in, for each run.
+    pub away: f64,
     /// It does not count its exits.
     pub settled: bool,
     /// How often guesses have failed for it.
@@ -107,6 +109,10 @@ const BLOCK_NS: f64 = 0.02;
 /// What a region saves each time it runs if it is formed again, in ns: it does not count, and is left less often. That much is
 /// certain: two counters.
 const RUN_NS: f64 = 1.0;
+/// What it saves besides for each time that it was left to another page, or by a jump: a look-up, and the state that goes through memory.
+const AWAY_NS: f64 = 3.0;
+/// A loop in a region may be left more often than this for each run; but what is pulled in may be left again.
+const MOST_AWAY: f64 = 4.0;
 /// What a guess that fails costs.
 const FAILED_NS: f64 = 2.0;
 /// A region whose guesses fail is formed anew at most so often.
@@ -174,7 +180,7 @@ impl Policy for Adaptive {
         if again.heat < f64::from(self.tier2_runs) {
             return wait;
         }
-        let each = if again.settled { FAILED_NS } else { RUN_NS };
+        let each = if again.settled { FAILED_NS } else { RUN_NS + AWAY_NS * again.away.min(MOST_AWAY) };
         // What was pulled in is compiled too.
         let insns = REGION.max(1.5 * f64::from(again.insns));
         let cost = insns * again.cost.per_insn(TIER2_NS) * (1.0 + again.queued as f64 / 32.0);
@@ -260,7 +266,8 @@ mod tests {
     #[test]
     fn regions_are_formed_again_while_that_helps() {
         let again = |heat, settled, rounds| {
-            let again = Again { insns: 60, heat, settled, rounds, queued: 0, cost: Cost::default() };
+            let cost = Cost::default();
+            let again = Again { insns: 60, heat, away: 0.0, settled, rounds, queued: 0, cost };
             matches!(POLICY.decide_again(&again), Verdict::Promote { .. })
         };
         assert!(again(1e8, false, 0) && again(1e8, true, 0) && again(1e8, false, ROUNDS));
@@ -269,6 +276,7 @@ mod tests {
             Eager { tier2_runs: 1 }.decide_again(&Again {
                 insns: 60,
                 heat: 1.0,
+                away: 0.0,
                 settled: true,
                 rounds: ROUNDS,
                 queued: 0,

@@ -90,6 +90,10 @@ impl Guest for Riscv {
         mmu::translate(cpu, va, size, access, index)
     }
 
+    fn peek_fetch(cpu: &Cpu<Riscv>, va: u64) -> Option<Translation> {
+        mmu::peek_fetch(cpu, va)
+    }
+
     fn memory_fault(kind: FaultKind, access: Access, va: u64) -> Exception {
         let cause = match (kind, access) {
             (FaultKind::Misaligned, Access::Load) => CAUSE_LOAD_MISALIGNED,

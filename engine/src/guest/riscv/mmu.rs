@@ -166,8 +166,26 @@ pub fn translate(
     access: Access,
     index: u8,
 ) -> Result<Translation, Exception> {
+    translate_as(cpu, va, size, access, index, true)
+}
+
+/// The translation of a fetch at `va` if it needs nothing: no exception, no accessed bit to set. Changes nothing.
+pub fn peek_fetch(cpu: &Cpu<Riscv>, va: u64) -> Option<Translation> {
+    translate_as(cpu, va, 2, Access::Fetch, fetch_index(cpu), false).ok()
+}
+
+/// See [`translate`]. Without `updates`, the lack of an accessed or dirty bit is a page fault.
+fn translate_as(
+    cpu: &Cpu<Riscv>,
+    va: u64,
+    size: u32,
+    access: Access,
+    index: u8,
+    updates: bool,
+) -> Result<Translation, Exception> {
     let rights = Rights::of(index);
-    let mut t = if context(cpu, index) == BARE { identity(va) } else { walk(cpu, va, access, rights)? };
+    let bare = context(cpu, index) == BARE;
+    let mut t = if bare { identity(va) } else { walk(cpu, va, access, rights, updates)? };
     let pmp = &cpu.ext.pmp;
     if !pmp.allows(t.pa, size as u64, access, rights.mode) {
         return Err(access_fault(access, va));
@@ -184,9 +202,15 @@ fn identity(va: u64) -> Translation {
     Translation { pa: va, read: true, write: true, exec: true, size_log2, global: false, cacheable: true }
 }
 
-fn walk(cpu: &Cpu<Riscv>, va: u64, access: Access, rights: Rights) -> Result<Translation, Exception> {
+fn walk(
+    cpu: &Cpu<Riscv>,
+    va: u64,
+    access: Access,
+    rights: Rights,
+    updates: bool,
+) -> Result<Translation, Exception> {
     loop {
-        match walk_once(cpu, va, access, rights) {
+        match walk_once(cpu, va, access, rights, updates) {
             Ok(leaf) => {
                 let offset = (1u64 << leaf.size_log2) - 1;
                 let frame = (leaf.pte >> PPN_SHIFT & PPN) << PAGE_SHIFT;
@@ -216,7 +240,13 @@ fn levels(satp: u64) -> u32 {
     }
 }
 
-fn walk_once(cpu: &Cpu<Riscv>, va: u64, access: Access, rights: Rights) -> Result<Leaf, Fault> {
+fn walk_once(
+    cpu: &Cpu<Riscv>,
+    va: u64,
+    access: Access,
+    rights: Rights,
+    updates: bool,
+) -> Result<Leaf, Fault> {
     let satp = cpu.ext.satp;
     let levels = levels(satp);
     let unused = 64 - (PAGE_SHIFT + 9 * levels);
@@ -235,7 +265,7 @@ fn walk_once(cpu: &Cpu<Riscv>, va: u64, access: Access, rights: Rights) -> Resul
             if !rights.allows(pte, access) {
                 return Err(Fault::Page);
             }
-            let pte = update_bits(cpu, at, pte, access)?;
+            let pte = update_bits(cpu, at, pte, access, updates)?;
             return Ok(Leaf { pte, size_log2, global });
         }
         if pte & (U | A | D | PBMT | N) != 0 {
@@ -280,13 +310,13 @@ fn leaf_size(pte: u64, level: u32) -> Result<u8, Fault> {
     Ok((PAGE_SHIFT + 9 * level) as u8)
 }
 
-/// Sets A, and D for stores, by compare-and-swap where the hart does that; else their absence is a page fault.
-fn update_bits(cpu: &Cpu<Riscv>, at: u64, pte: u64, access: Access) -> Result<u64, Fault> {
+/// Sets A, and D for stores, by compare-and-swap where the hart does that and `updates` allows it; else their absence is a page fault.
+fn update_bits(cpu: &Cpu<Riscv>, at: u64, pte: u64, access: Access, updates: bool) -> Result<u64, Fault> {
     let want = if access == Access::Store { A | D } else { A };
     if pte & want == want {
         return Ok(pte);
     }
-    if !updates_in_hardware(cpu) {
+    if !updates || !updates_in_hardware(cpu) {
         return Err(Fault::Page);
     }
     if !cpu.ext.pmp.allows(at, 8, Access::Store, Mode::Supervisor) {

@@ -2,6 +2,8 @@
 //!
 //! Register file words: 0..32 `x0`..`x31` (word 0 is never written), 32..64 `f0`..`f31`, NaN-boxed; temporaries from 64.
 
+#[cfg(test)]
+mod across_tests;
 pub mod csr;
 #[cfg(test)]
 mod csr_run_tests;

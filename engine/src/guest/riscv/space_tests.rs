@@ -3,26 +3,27 @@
 
 use super::Riscv;
 use super::state::Mode as Privilege;
-use super::testing::{RAM, machine, set_mode};
+pub(super) use super::testing::RAM;
+use super::testing::{machine, set_mode};
 use crate::cache::code::CodeMap;
 use crate::exec::mode::{Mode, Settings, Tuning};
 use crate::exec::vcpu::Vcpu;
 use std::sync::Arc;
 
 /// Where the page that changes is seen, and another beside it.
-const SEEN: u64 = 0x4000_0000;
-const TABLES: u64 = RAM + 0x10_0000;
-const GLOBAL: u64 = 0x20;
+pub(super) const SEEN: u64 = 0x4000_0000;
+pub(super) const TABLES: u64 = RAM + 0x10_0000;
+pub(super) const GLOBAL: u64 = 0x20;
 /// Instructions of a round of the driver, the called ones included.
 const ROUND: i64 = 10;
 
-fn leaf(pa: u64, global: u64) -> u64 {
+pub(super) fn leaf(pa: u64, global: u64) -> u64 {
     pa >> 12 << 10 | 0xcf | global
 }
 
 /// A hart in S-mode at a driver that calls the page at [`SEEN`] from two address spaces and then runs `fence`: `call; satp = a2;
 /// call; satp = a3; fence; again`.
-fn kernel(mode: Mode, fence: u32) -> Vcpu<Riscv> {
+pub(super) fn kernel(mode: Mode, fence: u32) -> Vcpu<Riscv> {
     let m = machine(Default::default(), 1);
     let shared = m.cpus[0].shared.clone();
     let memory = shared.memory.clone();
@@ -57,7 +58,7 @@ fn kernel(mode: Mode, fence: u32) -> Vcpu<Riscv> {
     v
 }
 
-fn page(n: u64) -> u64 {
+pub(super) fn page(n: u64) -> u64 {
     RAM + 0x2_0000 + n * 0x1000
 }
 
@@ -67,14 +68,19 @@ fn map_page(v: &Vcpu<Riscv>, n: u64, global: u64) {
 }
 
 fn run(v: &mut Vcpu<Riscv>, rounds: i64) {
-    v.begin_slice(rounds * ROUND);
+    run_of(v, rounds, ROUND);
+}
+
+/// Rounds of the driver that have `length` instructions each.
+pub(super) fn run_of(v: &mut Vcpu<Riscv>, rounds: i64, length: i64) {
+    v.begin_slice(rounds * length);
     v.run(true);
     v.end_slice();
     assert_eq!(v.cpu.pc, RAM, "whole rounds");
 }
 
 /// sfence.vma with `a4` and `a5` or x0.
-fn sfence(va: bool, asid: bool) -> u32 {
+pub(super) fn sfence(va: bool, asid: bool) -> u32 {
     0x1200_0073 | if va { 14 << 15 } else { 0 } | if asid { 15 << 20 } else { 0 }
 }
 
@@ -151,7 +157,7 @@ fn over_two_pages(mode: Mode, fence: u32, global: u64) -> Vcpu<Riscv> {
     v
 }
 
-fn map_second(v: &Vcpu<Riscv>, space: u64, n: u64, global: u64) {
+pub(super) fn map_second(v: &Vcpu<Riscv>, space: u64, n: u64, global: u64) {
     let at = TABLES + 0x3008 + space * 0x2000;
     assert_eq!(v.cpu.shared.memory.write(at, 3, leaf(page(n), global)), Ok(()));
 }

@@ -64,7 +64,7 @@ impl Lower<'_> {
         count
     }
 
-    /// Counts an exit to an address in the page.
+    /// Counts an exit that always leads to the same place.
     pub fn count_exit(&mut self, at: i64) {
         if self.counts_exits()
             && let Some(word) = self.site(Some(at))

@@ -12,6 +12,7 @@ use crate::ir::{Op, Opcode};
 use crate::jit::abi::Exit;
 use crate::jit::record::{HEAT, TAKEN, link_offset};
 use crate::jit::region::is_call;
+use crate::mem::PAGE_MASK;
 use cranelift_codegen::ir::condcodes::{CondCode, IntCC};
 use cranelift_codegen::ir::{self, BlockCall, InstBuilder, JumpTableData, TrapCode, Value, types};
 use std::mem::offset_of;
@@ -147,6 +148,7 @@ impl Lower<'_> {
             Target::Far(at) => {
                 let pc = self.address(at);
                 self.flush(self.dirty);
+                self.count_exit(at);
                 self.probe(pc);
             }
         }
@@ -298,6 +300,32 @@ impl Lower<'_> {
         self.state_store(pc, disp!(pc));
         self.state_store(budget, disp!(budget));
         self.b.ins().return_(&[word]);
+    }
+
+    /// At the entry of a region across pages: leaves if this hart has not made sure of the pages. Nothing has happened yet.
+    pub fn check_pages(&mut self, pc: Value, budget: Value) {
+        if self.region.pages.is_empty() {
+            return;
+        }
+        let symbol = self.names.certificates(&mut self.b);
+        let certificates = self.b.ins().symbol_value(types::I64, symbol);
+        let own = self.state_load(types::I64, disp!(certificate));
+        let own = self.b.ins().iadd(certificates, own);
+        let tag = self.b.ins().load(types::I64, TRUSTED, own, 0);
+        let now = self.state_load(types::I64, disp!(tag));
+        let other_tag = self.b.ins().bxor(now, tag);
+        let page = self.b.ins().load(types::I64, TRUSTED, own, 8);
+        let here = self.b.ins().band_imm_s(pc, PAGE_MASK as i64);
+        let other_page = self.b.ins().bxor(here, page);
+        let other = self.b.ins().bor(other_tag, other_page);
+        let (on, miss) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(miss);
+        self.b.ins().brif(other, miss, &[], on, &[]);
+        self.go_on_in(miss);
+        let symbol = self.names.record(&mut self.b, Exit::PAGES as i64);
+        let word = self.b.ins().symbol_value(types::I64, symbol);
+        self.leave_with(word, pc, budget);
+        self.go_on_in(on);
     }
 
     /// Counts a run; leaves when that was the last that the counter has.

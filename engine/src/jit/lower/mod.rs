@@ -47,7 +47,7 @@ use kind::{Kind, kind};
 use live::Live;
 use memory::PageSlot;
 use names::Names;
-pub use names::{COUNTS, IDIOM, PAGE, POOL, RECORD};
+pub use names::{CERTIFICATES, COUNTS, IDIOM, PAGE, POOL, RECORD};
 use out::Ways;
 use pages::Pages;
 use values::Values;
@@ -195,6 +195,7 @@ impl<'a> Lower<'a> {
 
     fn region(&mut self) {
         let (pc, budget) = (self.address(0), self.entry_budget);
+        self.check_pages(pc, budget);
         self.count_run(pc, budget);
         self.count_in(budget);
         let lowered = self.b.ins().iadd_imm_s(budget, -self.flow.lower_by[0]);

@@ -20,12 +20,16 @@ pub const IDIOM: u32 = 3;
 /// Namespace of the symbol that stands for the counters of exits, behind the record's links.
 pub const COUNTS: u32 = 4;
 
+/// Namespace of the symbol that stands for the first hart's certificate, behind the counters.
+pub const CERTIFICATES: u32 = 5;
+
 /// Symbols and signatures.
 pub struct Names {
     record: UserExternalNameRef,
     pool: UserExternalNameRef,
     idioms: UserExternalNameRef,
     counts: UserExternalNameRef,
+    certificates: UserExternalNameRef,
     /// Translations.
     pub translation: SigRef,
     /// The thunk that runs ops.
@@ -46,12 +50,13 @@ impl Names {
         let mut name =
             |namespace| b.func.declare_imported_user_function(UserExternalName { namespace, index: 0 });
         let (record, pool) = (name(RECORD), name(POOL));
-        let (idioms, counts) = (name(IDIOM), name(COUNTS));
+        let (idioms, counts, certificates) = (name(IDIOM), name(COUNTS), name(CERTIFICATES));
         Names {
             record,
             pool,
             idioms,
             counts,
+            certificates,
             translation: b.import_signature(signature()),
             slow: b.import_signature(slow(3)),
             one: b.import_signature(slow(1)),
@@ -71,6 +76,11 @@ impl Names {
     /// Byte `offset` of the record.
     pub fn record(&self, b: &mut FunctionBuilder, offset: i64) -> GlobalValue {
         Names::near(b, self.record, offset)
+    }
+
+    /// The first hart's certificate.
+    pub fn certificates(&self, b: &mut FunctionBuilder) -> GlobalValue {
+        Names::near(b, self.certificates, 0)
     }
 
     /// Byte `offset` of the pool.

@@ -65,6 +65,9 @@ fn one_run(pair: &mut Pair, subject: &Subject, loaded: &Loaded) -> u64 {
     let start = pair.fast.budget;
     // Through the jump cache some exits come back to the entry.
     pair.remember(subject.entry(), loaded.record());
+    if !subject.region.pages.is_empty() {
+        enter_uncertified(pair, subject, loaded);
+    }
     let exit = pair.enter(loaded);
     let (left, attention) = (pair.fast.budget, pair.fast.hart.lines.has_attention());
     let at = pair.fast.pc.wrapping_sub(subject.entry()) as i64;
@@ -79,7 +82,7 @@ fn one_run(pair: &mut Pair, subject: &Subject, loaded: &Loaded) -> u64 {
     pair.catch_up(subject);
     pair.check();
     let fast = &pair.fast;
-    let in_page = fast.pc & !0xfff == CODE;
+    let in_page = fast.pc & !0xfff == subject.page();
     let ran = (start - fast.budget) as u64;
     if !access {
         let raised = u64::from(fast.retired_base != 0);
@@ -104,7 +107,19 @@ fn one_run(pair: &mut Pair, subject: &Subject, loaded: &Loaded) -> u64 {
     ran
 }
 
-const ALL: Mix = Mix { blocks: 8, ops: 24, floats: true, wild: true, calls: false };
+/// Without its certificate a region does nothing. It has it afterwards.
+fn enter_uncertified(pair: &mut Pair, subject: &Subject, loaded: &Loaded) {
+    let (tag, page) = (pair.fast.tag, subject.page());
+    for (tag, page) in [(tag ^ 1, page), (tag, page ^ 0x1000), (0, 0)] {
+        loaded.certify(tag, page);
+        let exit = pair.enter(loaded);
+        assert_eq!((exit.kind(), exit.address()), (Exit::PAGES, loaded.record()));
+        pair.check();
+    }
+    loaded.certify(tag, page);
+}
+
+const ALL: Mix = Mix { blocks: 8, ops: 24, floats: true, wild: true, calls: false, pages: 1 };
 
 #[test]
 fn random_regions() {
@@ -113,13 +128,19 @@ fn random_regions() {
 
 #[test]
 fn random_integer_loops() {
-    let mix = Mix { blocks: 4, ops: 12, floats: false, wild: false, calls: false };
+    let mix = Mix { blocks: 4, ops: 12, floats: false, wild: false, calls: false, pages: 1 };
     assert!(compare(2_000_000, mix, &Model::default()) > 10_000);
 }
 
 #[test]
+fn random_regions_across_pages() {
+    let mix = Mix { blocks: 12, ops: 12, floats: true, wild: true, calls: true, pages: 6 };
+    assert!(compare(5_000_000, mix, &Model::default()) > 10_000);
+}
+
+#[test]
 fn random_calls() {
-    let mix = Mix { blocks: 12, ops: 8, floats: false, wild: true, calls: true };
+    let mix = Mix { blocks: 12, ops: 8, floats: false, wild: true, calls: true, pages: 1 };
     assert!(compare(4_000_000, mix, &Model::default()) > 10_000);
 }
 

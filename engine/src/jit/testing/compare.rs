@@ -14,8 +14,10 @@ use crate::interp::{self, Leave};
 use crate::ir::op::{Effects, Shape};
 use crate::ir::{Block, Boundary, CallSite, Op, Opcode};
 use crate::jit::abi::Exit;
+use crate::jit::across::{PageMap, page_address};
 use crate::jit::region::{ANYWHERE, Context, GuestRules, Region, RegionBlock, is_call};
 use crate::jit::ways::{Counts, Guess};
+use crate::mem::{PAGE_MASK, PAGE_SIZE};
 use std::collections::HashMap;
 
 /// Two harts of one model, each with a memory of its own.
@@ -32,6 +34,7 @@ pub struct Subject {
     /// For the compiler.
     pub region: Region,
     codes: HashMap<u64, Code>,
+    entry: u64,
 }
 
 impl Subject {
@@ -51,14 +54,22 @@ impl Subject {
             blocks: blocks.collect(),
             contexts: Vec::new(),
             counts: Default::default(),
-            page_offset: head,
+            page_offset: head % PAGE_SIZE as u16,
+            pages: Default::default(),
             rules,
         };
         let codes = program.blocks.iter().map(|(at, block)| {
             let pa = CODE + *at as u64;
             (pa, Code::new(block.clone(), pa, None, 0))
         });
-        Subject { region, codes: codes.collect() }
+        let mut subject = Subject { region, codes: codes.collect(), entry: CODE + u64::from(head) };
+        let used = subject.region.page_numbers();
+        let mut pages = PageMap::of_entry(subject.page());
+        for &n in &used {
+            pages.get_or(n, || Some(page_address(subject.page(), n)));
+        }
+        subject.region.pages = pages.only(&used);
+        subject
     }
 
     /// Copies random blocks for random calls. Which does not change what they do.
@@ -112,7 +123,12 @@ impl Subject {
 
     /// Guest address of the entry.
     pub fn entry(&self) -> u64 {
-        CODE + self.region.page_offset as u64
+        self.entry
+    }
+
+    /// Its page.
+    pub fn page(&self) -> u64 {
+        self.entry & PAGE_MASK
     }
 }
 

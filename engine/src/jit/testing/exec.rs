@@ -13,6 +13,7 @@ pub struct Loaded {
     len: usize,
     record: usize,
     links: usize,
+    certificate: i32,
 }
 
 impl Loaded {
@@ -20,7 +21,8 @@ impl Loaded {
     pub fn new(emitted: &Emitted) -> Loaded {
         let record = emitted.code.len().next_multiple_of(PAGE);
         let links = emitted.stubs.len();
-        let len = record + record_bytes(emitted.words()).next_multiple_of(PAGE);
+        let len =
+            record + record_bytes(emitted.words() + emitted.certificate_words(1)).next_multiple_of(PAGE);
         let mut code = emitted.code.clone();
         for r in &emitted.refs {
             let at = r.at as usize;
@@ -44,7 +46,7 @@ impl Loaded {
             mprotect(base as *mut c_void, record, MprotectFlags::READ | MprotectFlags::EXEC)
                 .expect("protect");
         }
-        Loaded { base, len, record, links }
+        Loaded { base, len, record, links, certificate: link_offset(emitted.words()) }
     }
 
     /// Address of the first instruction.
@@ -66,6 +68,13 @@ impl Loaded {
     pub fn set_heat(&self, heat: i32) {
         // SAFETY: the record's head is mapped, and its fields are atomics.
         unsafe { &*(self.record() as *const Record) }.heat.store(heat, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// Sets the first hart's certificate.
+    pub fn certify(&self, tag: u64, page: u64) {
+        let at = self.base.wrapping_add(self.record + self.certificate as usize).cast::<[u64; 2]>();
+        // SAFETY: words of the record, which is writable and has them if the code asks for them; no code runs meanwhile.
+        unsafe { *at = [tag, page] }
     }
 
     /// Links slot `slot` to the entry at `target`.

@@ -17,6 +17,7 @@ use crate::host;
 use crate::interp::{self, Leave};
 use crate::ir::opt::{Optimiser, Rules};
 use crate::jit::abi::Exit;
+use crate::jit::across::Place;
 use crate::jit::region::{BlockProfile, GuestRules, Limits, form};
 use crate::jit::targets;
 use crate::jit::tier2::Tier2;
@@ -86,12 +87,12 @@ impl Runner {
         let Some(tier2) = &mut self.tier2 else { return };
         let limits = Limits::new(GuestRules::of::<Riscv>(&self.cpu.shared.model));
         let blocks = &self.blocks;
-        let mut find = |at: u16| {
+        let mut find = |at: Place| {
             let seen = blocks.get(&(CODE + at as u64))?;
             let (runs, taken) = (seen.runs, seen.taken);
             let mut targets = Vec::new();
             if targets::jumps_by_table(&seen.code.ops) {
-                let mut code_at = |to: u16| Some(blocks.get(&(CODE + u64::from(to)))?.code.clone());
+                let mut code_at = |to: Place| Some(blocks.get(&(CODE + to as u64))?.code.clone());
                 targets = targets::guess(at, &mut code_at);
             }
             let code = seen.code.clone();

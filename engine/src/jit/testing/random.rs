@@ -78,7 +78,7 @@ pub const POINTERS: [Reg; 4] = [20, 21, 22, 23];
 pub const DATA: std::ops::Range<u64> = RAM + 0x10000..RAM + 0x20000;
 /// Where the page with the code is.
 pub const CODE: u64 = RAM + 0x4000;
-/// Blocks by offset in the page of [`CODE`]; the first is the entry.
+/// Blocks by distance from [`CODE`]; the first is the entry.
 pub struct Program {
     /// The blocks.
     pub blocks: Vec<(u16, Block)>,
@@ -97,6 +97,8 @@ pub struct Mix {
     pub wild: bool,
     /// Most blocks call or return.
     pub calls: bool,
+    /// Pages over which they may lie.
+    pub pages: u16,
 }
 
 /// Where an exit goes, until the blocks have their places.
@@ -131,8 +133,11 @@ pub fn program(r: &mut Random, mix: Mix) -> Program {
         let bytes = block.bytes as u16;
         blocks.push((at, block, to, addresses));
         at += bytes + if r.one_in(4) { r.below(32) as u16 * 2 } else { 0 };
+        if at >> 12 < mix.pages - 1 && r.one_in(3) {
+            at += 0x1000;
+        }
     }
-    assert!(at < 0x1000);
+    assert!(at < 0x1000 * mix.pages);
     let starts: Vec<i64> = blocks.iter().map(|b| b.0.into()).collect();
     for (at, block, to, addresses) in &mut blocks {
         for &(op, i) in addresses.iter() {

@@ -8,6 +8,7 @@ use super::room::{Age, Ages};
 use super::{Parts, Tier};
 use crate::cache::code::Code;
 use crate::host;
+use crate::jit::across::{Across, CERTIFICATE_WORDS};
 use crate::jit::arena::{Arena, Place};
 use crate::jit::emitted::Emitted;
 use crate::jit::wanted::Made;
@@ -53,6 +54,8 @@ pub(super) struct Unit {
     pub sites: Vec<Site>,
     /// What was known of a region when it was formed again.
     pub known: Option<Arc<Settled>>,
+    /// Of a region across pages.
+    pub across: Option<Box<Across>>,
 }
 
 impl Unit {
@@ -68,7 +71,9 @@ impl Unit {
         let links = emitted.stubs.iter().map(|&stub| Link { stub, to: 0, taken: false }).collect();
         let (incoming, counter) = (SmallVec::new(), (0, heat.0));
         let (counts, age, sites) = (heat.1, Age::default(), emitted.sites.clone());
-        Unit { tier, place, parts, links, incoming, counter, heat: now, counts, age, sites, known: None }
+        let across = (!emitted.pages.is_empty()).then(|| Box::new(Across::new(emitted.pages.clone())));
+        let known = None;
+        Unit { tier, place, parts, links, incoming, counter, heat: now, counts, age, sites, known, across }
     }
 
     pub fn head(&self) -> &Arc<Code> {
@@ -98,6 +103,12 @@ impl Unit {
     /// Which exits were ever taken.
     pub fn taken(&self) -> [bool; 2] {
         [0, 1].map(|n| self.links.get(n).is_some_and(|l| l.taken))
+    }
+
+    /// The first word of a hart's certificate.
+    pub fn certificate(&self, hart: u32) -> usize {
+        let words = self.links.len() + self.sites.iter().map(Site::words).sum::<usize>();
+        words + hart as usize * CERTIFICATE_WORDS
     }
 
     /// What slot `n` holds while it is not linked.

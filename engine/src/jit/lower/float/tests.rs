@@ -36,7 +36,14 @@ fn region(ops: &[Op]) -> Region {
         insns: 1,
     };
     let rules = GuestRules::of::<Riscv>(&Model::default());
-    Region { blocks: vec![block], contexts: Vec::new(), counts: Default::default(), page_offset: 0, rules }
+    Region {
+        blocks: vec![block],
+        contexts: Vec::new(),
+        counts: Default::default(),
+        page_offset: 0,
+        pages: Default::default(),
+        rules,
+    }
 }
 
 struct Rig {
