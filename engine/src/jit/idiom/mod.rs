@@ -1,4 +1,4 @@
-//! Guest idioms: loops that copy or fill memory, done many iterations at once.
+//! Guest idioms: loops that copy, fill or search memory, done many iterations at once.
 //!
 //! The problem: a guest without vectors copies by loops of loads and stores, and each access costs a page check. A loop whose
 //! iterations are nothing but a copy of the next bytes can be done a page at a time, by the host's vector moves. So tier 2
@@ -8,15 +8,21 @@
 //! Only whole iterations are done that cannot raise an exception and that the budget allows, and never the last one: the loop itself does
 //! that, and everything else that needs care (faults, devices, pages with code, misaligned accesses, polls). Registers, memory
 //! and the instruction count are afterwards as the loop would have left them at its head.
+//!
+//! Loops that look for something ([`scan`]) are most often short. So no helper is called for them: compiled code does many of their iterations
+//! itself.
 
 mod recognise;
 pub mod run;
+pub mod scan;
 mod trips;
+mod walk;
 
 #[cfg(test)]
 mod tests;
 
 pub use recognise::recognise;
+pub use walk::{Holds, Made};
 
 use crate::ir::op::Reg;
 

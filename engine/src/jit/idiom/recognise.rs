@@ -1,91 +1,9 @@
-//! Which loops are idioms: a walk over the block that follows what each word holds.
+//! Which loops are idioms that copy or fill.
 
-use super::{Computed, Idiom, Linear, Loaded, MOST_ELEMENTS, MOST_WRITES, STORES, Test, Trips};
-use crate::ir::op::{Align, MMU_CURRENT, MemFlags, Reg, Shape};
-use crate::ir::{Op, Opcode, SINK};
+use super::walk::{Holds, Steps, Walk};
+use super::{Computed, Idiom, Linear, Loaded, MOST_ELEMENTS, MOST_WRITES, STORES};
+use crate::ir::op::{MemFlags, Shape};
 use crate::jit::region::{GuestRules, RegionBlock};
-
-/// What a word holds.
-#[derive(Clone, Copy, PartialEq, Debug)]
-enum Holds {
-    /// A sum of words as they were at the head.
-    Sum(Linear),
-    /// What access `.0` loaded.
-    Load(usize),
-}
-
-struct Access {
-    op: Op,
-    at: Linear,
-    /// What is stored.
-    stored: Option<Holds>,
-}
-
-struct Walk<'a> {
-    rules: &'a GuestRules,
-    words: [Option<Holds>; 256],
-    accesses: Vec<Access>,
-}
-
-impl Walk<'_> {
-    fn get(&self, word: Reg) -> Option<Holds> {
-        if Some(word) == self.rules.zero {
-            return Some(Holds::Sum(Linear::number(0)));
-        }
-        match self.words[usize::from(word)] {
-            None if word >= self.rules.temps => None,
-            None => Some(Holds::Sum(Linear::word(word))),
-            some => some,
-        }
-    }
-
-    fn sum(&self, word: Reg) -> Option<Linear> {
-        match self.get(word)? {
-            Holds::Sum(sum) => Some(sum),
-            Holds::Load(_) => None,
-        }
-    }
-
-    fn op(&mut self, op: &Op) -> Option<()> {
-        let holds = match op.code {
-            Opcode::Li => Holds::Sum(Linear::number(op.imm)),
-            Opcode::Mov => self.get(op.b)?,
-            Opcode::AddI => Holds::Sum(self.sum(op.b)?.plus(op.imm)),
-            Opcode::Add => Holds::Sum(self.sum(op.b)?.sum(&self.sum(op.c)?)?),
-            code if matches!(code.shape(), Shape::Load | Shape::Store) => return self.access(op),
-            _ => return None,
-        };
-        self.set(op.a, holds);
-        Some(())
-    }
-
-    fn set(&mut self, word: Reg, holds: Holds) {
-        if word != SINK {
-            self.words[usize::from(word)] = Some(holds);
-        }
-    }
-
-    fn access(&mut self, op: &Op) -> Option<()> {
-        use Opcode::*;
-        let plain = MemFlags::plain(MemFlags(op.aux).size());
-        let integer = matches!(op.code, LoadS8 | LoadU8 | LoadS16 | LoadU16 | LoadS32 | LoadU32 | Load64);
-        let load = op.code.shape() == Shape::Load;
-        if [Align::Policy, Align::Any].iter().all(|&a| plain.align(a).0 != op.aux)
-            || MemFlags(op.aux).mmu_index() != MMU_CURRENT
-            || load && !integer
-            || self.accesses.len() >= 2 * MOST_ELEMENTS
-        {
-            return None;
-        }
-        let at = self.sum(op.b)?.plus(op.imm);
-        let stored = if load { None } else { Some(self.get(op.c)?) };
-        self.accesses.push(Access { op: *op, at, stored });
-        if load {
-            self.set(op.a, Holds::Load(self.accesses.len() - 1));
-        }
-        Some(())
-    }
-}
 
 /// The idiom that `block`, whose branch leads back to its head, is.
 pub fn recognise(block: &RegionBlock, rules: &GuestRules) -> Option<Idiom> {
@@ -93,12 +11,10 @@ pub fn recognise(block: &RegionBlock, rules: &GuestRules) -> Option<Idiom> {
     if last.code.shape() != Shape::Branch || last.imm != 0 {
         return None;
     }
-    let mut walk = Walk { rules, words: [None; 256], accesses: Vec::new() };
-    for op in body {
-        walk.op(op)?;
-    }
-    let steps = Steps::of(&walk)?;
-    let trips = steps.trips(&walk, last)?;
+    let mut walk = Walk::new(rules);
+    walk.ops(body)?;
+    let steps = Steps::of(&walk);
+    let trips = steps.trips(last.code, [walk.get(last.b)?, walk.get(last.c)?])?;
     let mut idiom = Idiom {
         trips,
         insns: block.insns.into(),
@@ -120,54 +36,6 @@ pub fn recognise(block: &RegionBlock, rules: &GuestRules) -> Option<Idiom> {
     values(&walk, &steps, &elements, &mut idiom)?;
     results(&walk, &steps, &elements, &mut idiom)?;
     Some(idiom)
-}
-
-/// By word: how far an iteration moves it. `None`: it is written and not moved.
-struct Steps([Option<i64>; 256]);
-
-impl Steps {
-    fn of(walk: &Walk<'_>) -> Option<Steps> {
-        let mut steps = [Some(0); 256];
-        for (word, step) in (0..walk.rules.temps).zip(&mut steps) {
-            if let Some(holds) = walk.words[usize::from(word)] {
-                let own = Linear::word(word);
-                *step = match holds {
-                    Holds::Sum(sum) if sum == own.plus(sum.add) => Some(sum.add),
-                    _ => None,
-                };
-            }
-        }
-        Some(Steps(steps))
-    }
-
-    /// How far an iteration moves the sum.
-    fn of_sum(&self, sum: &Linear) -> Option<i64> {
-        sum.words().iter().try_fold(0i64, |all, &w| Some(all.wrapping_add(self.0[usize::from(w)]?)))
-    }
-
-    fn trips(&self, walk: &Walk<'_>, branch: &Op) -> Option<Trips> {
-        use Opcode::*;
-        let (b, c) = (walk.sum(branch.b)?, walk.sum(branch.c)?);
-        let (step_b, step_c) = (self.of_sum(&b)?, self.of_sum(&c)?);
-        let first = match (step_b, step_c) {
-            (0, 0) => return None,
-            (_, 0) => true,
-            (0, _) => false,
-            _ => return None,
-        };
-        let (moving, still, step) = if first { (b, c, step_b) } else { (c, b, step_c) };
-        let test = match (branch.code, first) {
-            (BrNe, _) => Test::Other,
-            (BrLt | BrLtu, true) => Test::Less,
-            (BrLt | BrLtu, false) => Test::Greater,
-            (BrGe | BrGeu, true) => Test::GreaterEqual,
-            (BrGe | BrGeu, false) => Test::LessEqual,
-            _ => return None,
-        };
-        let signed = matches!(branch.code, BrLt | BrGe);
-        let trips = Trips { moving, still, step, test, signed, ..Trips::default() };
-        trips.ends().then_some(trips)
-    }
 }
 
 /// Looks whether loads and stores are one run of bytes each. Returns the element that each access is.
@@ -229,7 +97,7 @@ fn values(walk: &Walk<'_>, steps: &Steps, elements: &[u8], idiom: &mut Idiom) ->
 
 /// Notes what the words hold that an iteration leaves behind.
 fn results(walk: &Walk<'_>, steps: &Steps, elements: &[u8], idiom: &mut Idiom) -> Option<()> {
-    use Opcode::{LoadS8, LoadS16, LoadS32};
+    use crate::ir::Opcode::{LoadS8, LoadS16, LoadS32};
     for word in 0..walk.rules.temps {
         let Some(holds) = walk.words[usize::from(word)] else { continue };
         match holds {
@@ -252,6 +120,7 @@ fn results(walk: &Walk<'_>, steps: &Steps, elements: &[u8], idiom: &mut Idiom) -
                 *idiom.loaded.get_mut(usize::from(idiom.loads))? = loaded;
                 idiom.loads += 1;
             }
+            Holds::Made(_) => return None,
         }
     }
     Some(())

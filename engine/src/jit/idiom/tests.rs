@@ -1,5 +1,7 @@
 //! Recognition of loops as guests have them, and idioms against the interpreter.
 
+mod scan;
+
 use super::{Idiom, Linear, STORES, Test, recognise};
 
 use crate::guest::riscv::model::Model;

@@ -82,9 +82,9 @@ impl Lower<'_> {
         }
     }
 
-    /// Finds the page of an access in the load or store table, or has it brought there; leaves the region where it cannot be.
-    /// Returns the page and what to add to its addresses. `cold`: it is not the likely way.
-    fn look_up(&mut self, va: Value, flags: MemFlags, store: bool, cold: bool) -> [Value; 2] {
+    /// Looks for the page of an access in the load or store table: the page, what to add to its addresses, and whether the table has
+    /// another.
+    pub fn look_in_table(&mut self, va: Value, flags: MemFlags, store: bool) -> [Value; 3] {
         let (table, mask) = if store { (fast(2), fast(3)) } else { (fast(0), fast(1)) };
         let last = last_byte(flags);
         let index = self.b.ins().ushr_imm_s(va, 8);
@@ -102,6 +102,13 @@ impl Lower<'_> {
         let addend = self.b.ins().load(types::I64, TRUSTED, entry, 8);
         let tag = self.b.ins().load(types::I64, TRUSTED, entry, 0);
         let other = self.b.ins().icmp(IntCC::NotEqual, page, tag);
+        [page, addend, other]
+    }
+
+    /// Finds the page of an access in the load or store table, or has it brought there; leaves the region where it cannot be.
+    /// Returns the page and what to add to its addresses. `cold`: it is not the likely way.
+    fn look_up(&mut self, va: Value, flags: MemFlags, store: bool, cold: bool) -> [Value; 2] {
+        let [page, addend, other] = self.look_in_table(va, flags, store);
         let [on, miss] = [(); 2].map(|()| self.b.create_block());
         let found = self.b.append_block_param(on, types::I64);
         self.b.set_cold_block(miss);
@@ -270,7 +277,7 @@ impl Lower<'_> {
     }
 
     /// Reads memory as a load op does.
-    fn read(&mut self, code: Opcode, at: Value, disp: i32) -> Value {
+    pub fn read(&mut self, code: Opcode, at: Value, disp: i32) -> Value {
         let i = self.b.ins();
         match code {
             Opcode::LoadS8 => i.sload8(types::I64, GUEST, at, disp),

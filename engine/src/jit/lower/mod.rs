@@ -25,6 +25,7 @@ mod names;
 mod narrow;
 mod out;
 mod pages;
+mod scan;
 mod slow;
 mod values;
 
@@ -140,7 +141,7 @@ struct Lower<'a> {
     entry_budget: Value,
     /// By region block, where its code starts.
     blocks: Vec<ir::Block>,
-    /// By region block: edges that are still to come; but those of idioms to themselves.
+    /// By region block: edges that are still to come; but those of idioms back to their heads.
     edges: Vec<u32>,
     values: Values,
     dirty: RegSet,
@@ -167,7 +168,7 @@ impl<'a> Lower<'a> {
             Form::Region => Idioms::new(region, &flow, || b.create_block()),
             Form::Block { .. } => Idioms::default(),
         };
-        let to_come = |i: usize| flow.edges_in[i] - u32::from(idioms.head(i).is_some());
+        let to_come = |i: usize| flow.edges_in[i] - u32::from(idioms.has_way_back(i));
         let edges = (0..region.blocks.len()).map(to_come).collect();
         Lower {
             blocks: region.blocks.iter().map(|_| b.create_block()).collect(),
@@ -263,16 +264,13 @@ impl<'a> Lower<'a> {
 
     /// Where an edge from the current block into a region block leads.
     fn start_of(&self, block: usize) -> ir::Block {
-        let own = if block == self.at.block { self.idioms.head(block) } else { None };
-        own.unwrap_or(self.blocks[block])
+        self.idioms.way_back(self.at.block, block).unwrap_or(self.blocks[block])
     }
 
     /// An edge into a region block has been made.
     fn edge_made(&mut self, block: usize) {
-        if block == self.at.block
-            && let Some(head) = self.idioms.head(block)
-        {
-            return self.b.seal_block(head);
+        if let Some(back) = self.idioms.way_back(self.at.block, block) {
+            return self.b.seal_block(back);
         }
         self.edges[block] -= 1;
         // A block that is still to come is sealed when it starts. Headers have code at once: their check.
