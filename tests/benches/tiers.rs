@@ -266,5 +266,64 @@ fn calls(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, blocks, integers, floats, calls);
+/// Bytes of text that is searched.
+const TEXT: usize = 64 << 10;
+
+/// Words of so many bytes, each with a zero behind it; of 0 bytes: of any number up to 20.
+fn text(len: usize) -> Vec<u8> {
+    let mut text = Vec::with_capacity(TEXT + 32);
+    let mut state = 1u32;
+    while text.len() < TEXT {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let letters = if len == 0 { (state >> 16) as usize % 21 } else { len };
+        text.extend(std::iter::repeat_n(b'a', letters));
+        text.push(0);
+    }
+    text
+}
+
+/// Searches of words of one length, and of several, one after the other.
+fn scans(c: &mut Criterion) {
+    // mv a5,s0; 1: lbu a4,0(a5); addi a5,a5,1; bnez a4,1b; bltu a5,s1,1b; j
+    const LENGTH: [u32; 6] = [0x0004_0793, 0x0007_c703, 0x0017_8793, 0xfe07_1ce3, 0xfe97_eae3, 0xfedf_f06f];
+    // mv a0,s0; mv a1,s2; 1: lbu t0,0(a0); lbu t1,0(a1); addi a0,a0,1; addi a1,a1,1; bne t0,t1,2f; bnez t0,1b; 2: bltu a0,s1,1b; j
+    const COMPARE: [u32; 10] = [
+        0x0004_0513,
+        0x0009_0593,
+        0x0005_4283,
+        0x0005_c303,
+        0x0015_0513,
+        0x0015_8593,
+        0x0062_9463,
+        0xfe02_96e3,
+        0xfe95_64e3,
+        0xfddf_f06f,
+    ];
+    for (name, words) in [("length", &LENGTH[..]), ("compare", &COMPARE)] {
+        let mut group = c.benchmark_group(format!("scan/{name}"));
+        group.throughput(Throughput::Elements(SLICE as u64));
+        group
+            .sample_size(20)
+            .warm_up_time(Duration::from_millis(300))
+            .measurement_time(Duration::from_secs(1));
+        for len in [1, 3, 8, 20, 100, 4000, 0] {
+            let text = text(len);
+            let end = DATA + text.len() as u64;
+            let regs = [(8, DATA), (9, end), (18, DATA + 0x10_0004)];
+            let mut vcpu = hart(words, &regs, Mode::Tier2, 64);
+            for at in [DATA, DATA + 0x10_0004] {
+                assert!(vcpu.cpu.shared.memory.load(at, &text));
+            }
+            group.bench_function(BenchmarkId::from_parameter(len), |b| {
+                b.iter(|| {
+                    vcpu.begin_slice(SLICE);
+                    vcpu.run(true)
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
+criterion_group!(benches, blocks, integers, floats, calls, scans);
 criterion_main!(benches);
