@@ -16,7 +16,7 @@ use engine::guest::{Guest, LiftInput};
 use engine::host::{COMPILES, Tier1};
 use engine::ir::Block;
 use engine::ir::opt::{Optimiser, Rules};
-use engine::jit::block::{BlockCompiler, BlockInput};
+use engine::jit::block::{BlockCompiler, BlockInput, Profile};
 use engine::jit::emitted::Emitted;
 use engine::jit::single::Single;
 use engine::jit::translations::{Tier, Translations};
@@ -57,7 +57,7 @@ fn lift(words: &[u32]) -> Block {
     block
 }
 
-fn input(block: &Block, profile: bool) -> BlockInput<'_> {
+fn input(block: &Block, profile: Profile) -> BlockInput<'_> {
     BlockInput {
         ops: &block.ops,
         bounds: &block.bounds,
@@ -82,13 +82,15 @@ fn blocks(c: &mut Criterion) {
     let mut group = c.benchmark_group("tier 1, ten instructions");
     let mut tier1 = Tier1::default();
     let mut out = Emitted::default();
-    for (name, profile) in [("emit", false), ("emit, counting", true)] {
+    for (name, profile) in [("emit", Profile::Nothing), ("emit, counting", Profile::Runs)] {
         group.bench_function(name, |b| {
             b.iter(|| tier1.compile_into(black_box(&input(&block, profile)), black_box(&mut out)));
         });
     }
     let mut single = Single::new(Riscv::helper_desc).expect("a compiler");
-    group.bench_function("by Cranelift", |b| b.iter(|| single.compile(black_box(&input(&block, false)))));
+    group.bench_function("by Cranelift", |b| {
+        b.iter(|| single.compile(black_box(&input(&block, Profile::Nothing))))
+    });
     let translations = Translations::new(1);
     group.throughput(Throughput::Elements(BLOCKS));
     group.bench_function("emit and install", |b| {
@@ -106,8 +108,13 @@ fn blocks(c: &mut Criterion) {
             fresh,
             |codes| {
                 for code in &codes {
-                    tier1.compile_into(&input(&block, false), &mut emitted).expect("compiled");
-                    assert!(translations.install(Tier::One, [code.clone()], &emitted, None));
+                    tier1.compile_into(&input(&block, Profile::Nothing), &mut emitted).expect("compiled");
+                    assert!(translations.install(
+                        Tier::One,
+                        [code.clone()],
+                        &emitted,
+                        (Profile::Nothing, i32::MAX)
+                    ));
                 }
                 codes
             },

@@ -158,9 +158,11 @@ impl<G: Guest> Vcpu<G> {
     pub(super) fn begin_compiled(&mut self) {
         if self.compiled.follow_settings() && self.compiled.is_on() {
             // Tier 1's counters are compiled in only where tier 2 may follow, and links lead to tier 2 where it did.
-            self.code
-                .translations()
-                .set_flavour(Flavour::of(self.compiled.mode, self.compiled.tuning.counters));
+            self.code.translations().set_flavour(Flavour::of(
+                self.compiled.mode,
+                self.compiled.tuning.counters,
+                self.is_fair(),
+            ));
         }
         if self.compiled.wants != self.code.translations().wants() {
             self.follow_wanted();
@@ -280,6 +282,13 @@ impl<G: Guest> Vcpu<G> {
                 self.compiled.misses += 1;
                 self.look_up()
             }
+            Exit::POLL if exit.address() == 0 && self.cpu.budget <= 0 => {
+                // Not one instruction is left: the run loop would not look for the block.
+                if let Some(i) = self.lookup_fast() {
+                    self.sample(i);
+                }
+                After::Stop(Stop::Slice)
+            }
             Exit::POLL => {
                 if exit.address() != 0 && !exact && self.cpu.budget < LONGEST_REGION {
                     // Or its blocks would be interpreted one by one until the slice is over.
@@ -331,7 +340,7 @@ impl<G: Guest> Vcpu<G> {
             return None;
         }
         let begin = Instant::now();
-        let profile = self.compiled.wanted.counts(code);
+        let profile = self.compiled.wanted.profile(code);
         let input = BlockInput {
             ops: &code.ops,
             bounds: &code.bounds,
@@ -368,8 +377,8 @@ impl<G: Guest> Vcpu<G> {
             }
             _ => self.compiled.policy.tier2_runs(code.insns),
         };
-        let heat = profile.then_some(runs_there.clamp(1, i32::MAX as u32 / 2) as i32);
-        let installed = translations.install(Tier::One, [code.clone()], &emitted, heat);
+        let counter = (profile, runs_there.clamp(1, i32::MAX as u32 / 2) as i32);
+        let installed = translations.install(Tier::One, [code.clone()], &emitted, counter);
         self.compiled.emitted = emitted;
         if !installed {
             // Something else is wanted by now; or there is no memory.
@@ -384,7 +393,7 @@ impl<G: Guest> Vcpu<G> {
     }
 
     /// The block of this record is hot: tier 2 may have it.
-    fn ask_for_tier2(&mut self, record: u64) {
+    pub(super) fn ask_for_tier2(&mut self, record: u64) {
         let translations = self.code.translations();
         let Some((code, tier, heat)) = translations.hot(record) else { return };
         if tier == Tier::Two {

@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Instructions between polls of a free-running hart.
+/// Instructions between polls of a free-running hart, at least.
 const SLICE: i64 = 400_000;
 
 #[derive(Default)]
@@ -361,6 +361,12 @@ impl Control {
     }
 }
 
+/// Instructions of the next slice. They vary, so that slices do not always end in the same block of a loop: samples would be of no use.
+fn slice_length(retired: u64) -> i64 {
+    // The top bits of a product are a hash (Knuth, The Art of Computer Programming, volume 3, 6.4).
+    SLICE + (retired.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 50) as i64
+}
+
 /// Body of a hart's own thread.
 fn free_run<G: Guest>(vcpu: &Mutex<Vcpu<G>>, control: &Control) {
     let lines = vcpu.lock().cpu.hart.lines.clone();
@@ -386,7 +392,7 @@ fn run_slice<G: Guest>(v: &mut Vcpu<G>, lines: &Lines) {
     lines.take_attention();
     v.cpu.run_requests();
     G::poll(&mut v.cpu);
-    v.begin_slice(SLICE);
+    v.begin_slice(slice_length(v.cpu.instret()));
     let stop = v.run(false);
     v.end_slice();
     if let Stop::Flow(flow) = stop {

@@ -1,12 +1,16 @@
 //! Samples of where a hart is, taken where slices end: see [`crate::tier::samples`].
 
 use super::mode::Mode;
+use super::time::TimeSource;
 use super::vcpu::Vcpu;
+use crate::cache::code::Code;
 use crate::guest::Guest;
+use crate::jit::block::Profile;
 use crate::mem::{PAGE_MASK, PAGE_SIZE};
 use crate::tier::events::What;
 use crate::tier::policy::{Found, Verdict};
 use crate::tier::samples::Samples;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Fewer samples say nothing.
@@ -19,6 +23,11 @@ pub(super) struct Sampling {
 }
 
 impl<G: Guest> Vcpu<G> {
+    /// Whether slices end in a block as often as it runs, times its length: those of free-running harts do, as their length varies.
+    pub(super) fn is_fair(&self) -> bool {
+        self.cpu.shared.clock.source() == TimeSource::Host
+    }
+
     /// The slice ends in this block. Nothing that the guest sees depends on what is done with it.
     pub(super) fn sample(&mut self, index: u32) {
         if self.compiled.mode == Mode::Adaptive {
@@ -29,11 +38,15 @@ impl<G: Guest> Vcpu<G> {
     #[cold]
     fn take_sample(&mut self, index: u32) {
         let code = self.locals.get(index).code.clone();
-        // Blocks that count their runs ask for themselves; pinned ones may not.
         let wanted = &self.compiled.wanted;
-        let asks = wanted.counts(&code) || !wanted.in_regions(&code);
-        if code.record() == 0 || code.second_page.is_some() || asks {
+        if code.record() == 0 || code.second_page.is_some() || !wanted.in_regions(&code) {
             return;
+        }
+        match wanted.profile(&code) {
+            // They ask for themselves.
+            Profile::Runs => return,
+            Profile::Left => return self.sample_loop(&code),
+            Profile::Nothing => {}
         }
         let (page, offset) = (code.pa & PAGE_MASK, (code.pa % PAGE_SIZE) as u16);
         let samples = &mut self.compiled.sampling.samples;
@@ -61,5 +74,13 @@ impl<G: Guest> Vcpu<G> {
             self.code.translations().events.push(seed.pa, asked, found.queued, 0);
         }
         self.compile_own();
+    }
+
+    /// The slice ends in a block that closes a loop: of a slice so long, all of which may be said to have been spent in it.
+    fn sample_loop(&mut self, code: &Arc<Code>) {
+        let (record, runs) = (code.record(), self.cpu.slice.max(0) as u64 / u64::from(code.insns.max(1)));
+        if self.code.translations().sampled(record, runs) {
+            self.ask_for_tier2(record);
+        }
     }
 }

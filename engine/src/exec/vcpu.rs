@@ -201,7 +201,7 @@ impl<G: Guest> Vcpu<G> {
     }
 
     #[inline]
-    fn lookup_fast(&mut self) -> Option<u32> {
+    pub(super) fn lookup_fast(&mut self) -> Option<u32> {
         let (pc, tags) = (self.cpu.pc, self.cpu.tags());
         self.cpu.jumps.get(pc, tags)
     }

@@ -217,7 +217,7 @@ impl Arena {
         use std::sync::atomic::Ordering::Relaxed;
         let head = self.record(&place);
         head.heat.store(heat, Relaxed);
-        head.taken.store(0, Relaxed);
+        head.left.store(0, Relaxed);
         for (i, &stub) in emitted.stubs.iter().enumerate() {
             self.link(&place, i).store(entry + stub as u64, Relaxed);
         }

@@ -5,6 +5,18 @@ use crate::guest::StateMoves;
 use crate::ir::{Boundary, Op, Reg};
 use thiserror::Error;
 
+/// What a block's code counts of itself in its record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Profile {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// How often its branch was not taken, which is where a loop ends. Samples say how often it has run.
+    Left,
+    /// That, and its runs, of which the last that the counter has leaves the code.
+    Runs,
+}
+
 /// A block to compile. The ops have passed the verifier's rules: one terminator, the last.
 #[derive(Clone, Copy, Debug)]
 pub struct BlockInput<'a> {
@@ -18,8 +30,8 @@ pub struct BlockInput<'a> {
     pub one_page: bool,
     /// Whether plain misaligned accesses raise an exception.
     pub traps_misaligned: bool,
-    /// Count heat and taken exits in the record.
-    pub profile: bool,
+    /// What to count in the record.
+    pub profile: Profile,
     /// The word that always reads as zero and is never written.
     pub zero: Option<Reg>,
     /// [`Guest::state_moves`](crate::guest::Guest::state_moves).

@@ -10,6 +10,7 @@
 
 use super::across::{Look, PageMap, page_of, place};
 use super::arena::{Arena, Place};
+use super::block::Profile;
 use super::emitted::Emitted;
 use super::wanted::{Flavour, Made, Wanted};
 use super::ways::{Left, Settled, Site};
@@ -195,10 +196,16 @@ impl Translations {
     }
 
     /// Installs a translation of `parts` (entry first). If all of them live, entries and links to the entry block lead to it
-    /// from now on. `heat`: the runs after which it asks for the tier above; `None` if it does not count them. False if a part has died, there
-    /// is no room, or it is not what is wanted (any more).
-    pub fn install(&self, tier: Tier, parts: impl Into<Parts>, emitted: &Emitted, heat: Option<i32>) -> bool {
-        self.install_as(tier, parts.into(), emitted, heat, None)
+    /// from now on. `counter`: what it counts, and the runs after which it asks for the tier above. False if a part has died, there is no room,
+    /// or it is not what is wanted (any more).
+    pub fn install(
+        &self,
+        tier: Tier,
+        parts: impl Into<Parts>,
+        emitted: &Emitted,
+        counter: (Profile, i32),
+    ) -> bool {
+        self.install_as(tier, parts.into(), emitted, counter, None)
     }
 
     /// As [`Translations::install`], for a region, of which so much was known. It takes the place of one with the same entry.
@@ -211,7 +218,7 @@ impl Translations {
     ) -> bool {
         let count = if known.settled { &self.counts.settled } else { &self.counts.recounted };
         let again = known.settled || known.rounds > 0;
-        let done = self.install_as(Tier::Two, parts.into(), emitted, Some(heat), Some(known));
+        let done = self.install_as(Tier::Two, parts.into(), emitted, (Profile::Nothing, heat), Some(known));
         if done && again {
             count.fetch_add(1, Ordering::Relaxed);
         }
@@ -223,7 +230,7 @@ impl Translations {
         tier: Tier,
         parts: Parts,
         emitted: &Emitted,
-        heat: Option<i32>,
+        counter: (Profile, i32),
         known: Option<Arc<Settled>>,
     ) -> bool {
         let (Some(head), Some(arena)) = (parts.first().cloned(), self.arena()) else { return false };
@@ -234,7 +241,7 @@ impl Translations {
             return false;
         }
         // The mode or a pin may have changed while it was compiled.
-        let made = Made { tier, parts: &parts, counts: heat.is_some(), current: true };
+        let made = Made { tier, parts: &parts, profile: counter.0, current: true };
         if !inner.wanted.fits(&made) {
             return false;
         }
@@ -243,9 +250,8 @@ impl Translations {
             // Another hart was first.
             return true;
         }
-        let counter = (heat.unwrap_or(i32::MAX), heat.is_some());
         let harts = self.seen.len();
-        let Some(place) = arena.install(emitted, counter.0, host::gone(), harts) else { return false };
+        let Some(place) = arena.install(emitted, counter.1, host::gone(), harts) else { return false };
         let record = arena.record_address(&place);
         let i = tier as usize - 1;
         self.counts.installed[i].fetch_add(1, Ordering::Relaxed);
@@ -386,17 +392,33 @@ impl Translations {
         let mut inner = self.inner.lock();
         let id = inner.units.by_record(arena, record)?;
         let unit = inner.units.get_mut(id)?;
-        let heat = unit.heat.add(unit.counter.1.max(0) as u64, Instant::now());
+        let heat = unit.heat.add(unit.counted(arena), Instant::now());
         Some((unit.head().clone(), unit.tier, heat))
     }
 
-    /// What the tier 1 translation of a block has counted: runs, and how often exit 1 was taken.
+    /// What is known of the tier 1 translation of a block: runs, and how often its branch was taken. By samples both are about right.
     pub fn profile(&self, code: &Arc<Code>) -> Option<(u64, u64)> {
         let arena = self.arena()?;
         let inner = self.inner.lock();
         let unit = inner.tier1_of(arena, code)?;
-        let record = arena.record(&unit.place);
-        Some((unit.counter.0 + unit.counted(arena), record.taken.load(Ordering::Relaxed) as u32 as u64))
+        let left = arena.record(&unit.place).left.load(Ordering::Relaxed) as u32;
+        let runs = unit.counter.0 + unit.counted(arena);
+        Some((runs, runs.saturating_sub(left.into())))
+    }
+
+    /// A sample says that the tier 1 code with this record, which counts no runs itself, has run about so often since the last. Whether its
+    /// counter has run out.
+    pub fn sampled(&self, record: u64, runs: u64) -> bool {
+        let Some(arena) = self.arena() else { return false };
+        let inner = self.inner.lock();
+        let unit = inner.units.by_record(arena, record).and_then(|id| inner.units.get(id));
+        let Some(unit) = unit.filter(|u| u.tier == Tier::One && u.profile == Profile::Left) else {
+            return false;
+        };
+        let heat = &arena.record(&unit.place).heat;
+        let runs = runs.min(i32::MAX as u64) as i32;
+        let less = |heat: i32| Some(heat.saturating_sub(runs));
+        heat.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok_and(|before| before < runs)
     }
 
     /// The tiers of all translations that a block is part of, tier 1 first.

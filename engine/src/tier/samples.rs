@@ -1,9 +1,9 @@
 //! Samples: where harts were at the ends of slices, for code that counts nothing.
 //!
-//! The problem: a counter in a block costs it a tenth of its speed, so only blocks that close loops have one, and straight code and
-//! calls could run for ever without anybody knowing. But a slice ends after a fixed number of instructions wherever the hart is,
-//! so the block that it ends in is a fair sample, for nothing. Samples are added up by page, with old ones fading, because a
-//! region is made of what is hot in one place and not of one block.
+//! The problem: a counter in a block costs it a tenth of its speed. But a slice ends after a number of instructions wherever the hart is, so
+//! the block that it ends in is a fair sample, for nothing. A block that closes a loop is said to have run for all of the slice: over some
+//! samples that comes to its share. Straight code and calls are hot in one place and not in one block: their samples are added up by page
+//! here, with old ones fading.
 
 use super::heat::Heat;
 use rustc_hash::FxHashMap;

@@ -11,4 +11,5 @@ mod lockstep;
 mod machine;
 mod paging;
 mod pins;
+mod sampled;
 mod sync;

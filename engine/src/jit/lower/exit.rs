@@ -10,7 +10,8 @@ use crate::ir::op::Shape;
 use crate::ir::regset::RegSet;
 use crate::ir::{Op, Opcode};
 use crate::jit::abi::Exit;
-use crate::jit::record::{HEAT, TAKEN, link_offset};
+use crate::jit::block::Profile;
+use crate::jit::record::{HEAT, LEFT, link_offset};
 use crate::jit::region::is_call;
 use crate::mem::PAGE_MASK;
 use cranelift_codegen::ir::condcodes::{CondCode, IntCC};
@@ -47,7 +48,6 @@ impl Lower<'_> {
                 let link = self.address(next);
                 self.set(op.a, link);
                 step.pass(&mut self.dirty);
-                self.count_taken();
                 let target = if is_call(op) {
                     self.flow.callee(self.region, self.at.block, op)
                 } else {
@@ -82,8 +82,8 @@ impl Lower<'_> {
             self.dirty = RegSet::default();
         }
         let test = self.comparison(if out { cond.complement() } else { cond }, b, c);
-        // Where the taken exit is counted, it has a block of its own.
-        let counted = self.form.profiles().then_some(usize::from(out));
+        // Where exit 0 is counted, it has a block of its own.
+        let counted = (self.form.profile() != Profile::Nothing).then_some(usize::from(!out));
         let ways: [_; 2] = std::array::from_fn(|i| {
             if counted == Some(i) { (self.b.create_block(), true) } else { self.way(targets[i]) }
         });
@@ -99,7 +99,7 @@ impl Lower<'_> {
             if fill {
                 self.go_on_in(block);
                 if counted == Some(i) {
-                    self.count_taken();
+                    self.count(LEFT, 1);
                 }
                 self.leave_by(target);
             } else if let Target::Block(to) = target {
@@ -330,7 +330,7 @@ impl Lower<'_> {
 
     /// Counts a run; leaves when that was the last that the counter has.
     pub fn count_heat(&mut self) {
-        if !self.form.profiles() {
+        if self.form.profile() != Profile::Runs {
             return;
         }
         let less = self.count(HEAT, -1);
@@ -351,12 +351,6 @@ impl Lower<'_> {
         let symbol = self.names.record(&mut self.b, Exit::HOT as i64);
         let word = self.b.ins().symbol_value(types::I64, symbol);
         self.leave_with(word, pc, budget);
-    }
-
-    fn count_taken(&mut self) {
-        if self.form.profiles() {
-            self.count(TAKEN, 1);
-        }
     }
 
     /// Adds to a counter of the record.

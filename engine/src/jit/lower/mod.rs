@@ -32,6 +32,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+use super::block::Profile;
 use super::idiom::Idiom;
 use super::region::{Region, RegionBlock};
 use super::ways::Site;
@@ -73,16 +74,20 @@ pub struct Lowered {
 pub enum Form {
     /// A region of tier 2: counts the instructions that it runs.
     Region,
-    /// A single block in tier 1's place: counts heat and taken exits if that is asked for.
+    /// A single block in tier 1's place.
     Block {
-        /// It is.
-        profile: bool,
+        /// What it counts.
+        profile: Profile,
     },
 }
 
 impl Form {
-    fn profiles(self) -> bool {
-        self == Form::Block { profile: true }
+    /// What it counts as tier 1 does.
+    fn profile(self) -> Profile {
+        match self {
+            Form::Region => Profile::Nothing,
+            Form::Block { profile } => profile,
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::ir::{Block, Op, Opcode};
+use crate::jit::block::Profile;
 use crate::jit::wanted::Flavour;
 
 /// Bytes of each translation.
@@ -29,12 +30,12 @@ fn compiled(n: u64) -> (Translations, Vec<Arc<Code>>) {
 }
 
 fn compile(all: &Translations, block: &Arc<Code>) {
-    assert!(all.install(Tier::One, [block.clone()], &emitted(2), Some(100)));
+    assert!(all.install(Tier::One, [block.clone()], &emitted(2), (Profile::Runs, 100)));
     all.make_room(LIMIT);
 }
 
 fn region(all: &Translations, blocks: &[Arc<Code>]) -> bool {
-    let done = all.install(Tier::Two, blocks.to_vec(), &emitted(9), None);
+    let done = all.install(Tier::Two, blocks.to_vec(), &emitted(9), (Profile::Nothing, i32::MAX));
     all.make_room(LIMIT);
     done
 }
@@ -192,4 +193,30 @@ fn any_history_leaves_every_link_right() {
     all.enter(0);
     all.reclaim();
     assert_eq!(all.code_bytes(), 0);
+}
+
+#[test]
+fn samples_run_down_the_counter_of_code_that_counts_no_runs() {
+    let all = Translations::new(1);
+    all.set_flavour(Flavour::Sampled);
+    let back = Block { ops: vec![Op { imm: -8, ..Op::new(Opcode::BrNe) }], bounds: Vec::new(), bytes: 4 };
+    let block = Arc::new(Code::new(back, 0x8000_0010, None, 0));
+    assert!(all.install(Tier::One, [block.clone()], &emitted(2), (Profile::Left, 100)));
+    assert!(
+        !all.sampled(block.record(), 70)
+            && !all.sampled(block.record(), 30)
+            && all.sampled(block.record(), 1)
+    );
+    assert!(all.sampled(block.record(), u64::MAX), "no more than there are numbers for");
+    all.set_heat(block.record(), 100);
+    assert!(!all.sampled(block.record(), 50));
+    let (runs, taken) = all.profile(&block).expect("tier 1 code");
+    assert!(runs == taken && runs > 151, "it was never left: {runs} {taken}");
+    assert!(!all.sampled(block.record() + 8, 1000), "nobody's");
+    // Code that counts for itself is not counted twice, and is not what is wanted here.
+    assert!(!all.install(Tier::One, [code(1)], &emitted(2), (Profile::Runs, 100)));
+    all.set_flavour(Flavour::Loops);
+    assert!(all.entry(&block).is_none());
+    assert!(all.install(Tier::One, [block.clone()], &emitted(2), (Profile::Runs, 100)));
+    assert!(!all.sampled(block.record(), 1000));
 }

@@ -10,6 +10,7 @@ use crate::cache::code::Code;
 use crate::host;
 use crate::jit::across::{Across, CERTIFICATE_WORDS};
 use crate::jit::arena::{Arena, Place};
+use crate::jit::block::Profile;
 use crate::jit::emitted::Emitted;
 use crate::jit::wanted::Made;
 use crate::jit::ways::{Settled, Site};
@@ -47,8 +48,8 @@ pub(super) struct Unit {
     pub counter: (u64, i32),
     /// How hot it was when its counter last ran out.
     pub heat: Heat,
-    /// It counts its runs.
-    pub counts: bool,
+    /// What it counts.
+    pub profile: Profile,
     pub age: Age,
     /// Exits that count.
     pub sites: Vec<Site>,
@@ -59,21 +60,21 @@ pub(super) struct Unit {
 }
 
 impl Unit {
-    /// A translation in its place. `heat`: what its counter begins with.
+    /// A translation in its place. `counter`: what it counts, and what its counter of runs begins with.
     pub fn new(
         tier: Tier,
         place: Place,
         parts: Parts,
         emitted: &Emitted,
-        heat: (i32, bool),
+        (profile, heat): (Profile, i32),
         now: Heat,
     ) -> Unit {
         let links = emitted.stubs.iter().map(|&stub| Link { stub, to: 0, taken: false }).collect();
-        let (incoming, counter) = (SmallVec::new(), (0, heat.0));
-        let (counts, age, sites) = (heat.1, Age::default(), emitted.sites.clone());
+        let (incoming, counter) = (SmallVec::new(), (0, heat));
+        let (age, sites) = (Age::default(), emitted.sites.clone());
         let across = (!emitted.pages.is_empty()).then(|| Box::new(Across::new(emitted.pages.clone())));
         let known = None;
-        Unit { tier, place, parts, links, incoming, counter, heat: now, counts, age, sites, known, across }
+        Unit { tier, place, parts, links, incoming, counter, heat: now, profile, age, sites, known, across }
     }
 
     pub fn head(&self) -> &Arc<Code> {
@@ -91,13 +92,13 @@ impl Unit {
     }
 
     pub fn made(&self, arena: &Arena) -> Made<'_> {
-        Made { tier: self.tier, parts: &self.parts, counts: self.counts, current: self.is_current(arena) }
+        Made { tier: self.tier, parts: &self.parts, profile: self.profile, current: self.is_current(arena) }
     }
 
     /// Runs counted since the counter was last set.
     pub fn counted(&self, arena: &Arena) -> u64 {
         let left = arena.record(&self.place).heat.load(Ordering::Relaxed);
-        self.counter.1.wrapping_sub(left).max(0) as u64
+        (i64::from(self.counter.1) - i64::from(left)).max(0) as u64
     }
 
     /// Which exits were ever taken.

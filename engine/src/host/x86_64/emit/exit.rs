@@ -4,7 +4,7 @@ use super::*;
 use crate::cache::jump::index;
 use crate::exec::core::JumpEntry;
 use crate::jit::abi::Exit;
-use crate::jit::record::{HEAT, TAKEN, link_offset};
+use crate::jit::record::{HEAT, LEFT, link_offset};
 use crate::mem::PAGE_SIZE;
 use std::mem::offset_of;
 
@@ -30,7 +30,7 @@ impl Tier1 {
     }
 
     fn count_heat(&mut self) {
-        if !self.block.profile {
+        if self.block.profile != Profile::Runs {
             return;
         }
         let hot = self.buf.label();
@@ -88,16 +88,17 @@ impl Tier1 {
         let taken = self.buf.label();
         let cond = self.compare(cond, b, c);
         self.buf.jcc(cond, taken);
+        self.count_left();
         self.go(0, i64::from(op.aux));
         x64!(self; =>taken);
-        self.count_taken();
         self.go(1, op.imm);
     }
 
-    pub(super) fn count_taken(&mut self) {
-        if self.block.profile {
+    /// Counts exit 0 of a branch.
+    pub(super) fn count_left(&mut self) {
+        if self.block.profile != Profile::Nothing {
             x64!(self; inc DWORD [rip + 0]);
-            self.record(TAKEN);
+            self.record(LEFT);
         }
     }
 
@@ -111,7 +112,6 @@ impl Tier1 {
             return self.go_back();
         }
         self.flush();
-        self.count_taken();
         self.go(1, op.imm);
     }
 

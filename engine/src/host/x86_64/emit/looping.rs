@@ -88,6 +88,7 @@ impl Tier1 {
         self.go_back();
         x64!(self; =>leave);
         self.flush();
+        self.count_left();
         self.go(0, i64::from(op.aux));
     }
 
@@ -103,7 +104,6 @@ impl Tier1 {
             }
         }
         self.floats.go_back(&mut self.buf);
-        self.count_taken();
         self.head_again(again);
     }
 }

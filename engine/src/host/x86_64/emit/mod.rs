@@ -19,7 +19,7 @@ use crate::guest::StateMoves;
 use crate::ir::op::{Effects, Shape};
 use crate::ir::{Boundary, Op, Opcode, Reg, SINK};
 use crate::jit::abi::meta;
-use crate::jit::block::{BlockCompiler, BlockInput, Failed};
+use crate::jit::block::{BlockCompiler, BlockInput, Failed, Profile};
 use crate::jit::emitted::{Emitted, RecordRef};
 use cache::{Cache, Taken, bits};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi};
@@ -72,7 +72,7 @@ struct Frame {
     page_offset: u16,
     one_page: bool,
     traps_misaligned: bool,
-    profile: bool,
+    profile: Profile,
     zero: Option<Reg>,
     temps: Reg,
     state_moves: Option<StateMoves>,

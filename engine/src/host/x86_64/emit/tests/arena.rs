@@ -38,7 +38,7 @@ impl Arena {
         let entry = self.base as u64;
         self.word(0).store(entry, Ordering::Relaxed);
         self.record().heat.store(heat, Ordering::Relaxed);
-        self.record().taken.store(0, Ordering::Relaxed);
+        self.record().left.store(0, Ordering::Relaxed);
         for (n, stub) in emitted.stubs.iter().enumerate() {
             self.link(n).store(entry + u64::from(*stub), Ordering::Relaxed);
         }
@@ -64,8 +64,8 @@ impl Arena {
         (address as usize - self.base as usize - CODE - link_offset(0) as usize) / 8
     }
 
-    pub fn taken(&self) -> i32 {
-        self.record().taken.load(Ordering::Relaxed)
+    pub fn left(&self) -> i32 {
+        self.record().left.load(Ordering::Relaxed)
     }
 
     pub fn heat(&self) -> &AtomicI32 {

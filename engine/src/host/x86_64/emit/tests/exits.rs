@@ -4,7 +4,7 @@ use super::*;
 use crate::cache::jump::index;
 use crate::exec::core::JumpEntry;
 use crate::ir::{Op, Opcode};
-use crate::jit::block::Failed;
+use crate::jit::block::{Failed, Profile};
 use machine::{DATA, Setup};
 use pure::block_of;
 use std::sync::atomic::Ordering;
@@ -131,7 +131,7 @@ fn pairs() -> [Pair; 2] {
 #[test]
 fn heat_runs_out_at_the_head_with_nothing_charged() {
     for mut pair in pairs() {
-        let setup = Setup { profile: true, ..Setup::default() };
+        let setup = Setup { profile: Profile::Runs, ..Setup::default() };
         let mut regs = [0; 64];
         regs[5] = 1000;
         start(&mut pair, &regs, &setup);
@@ -139,31 +139,36 @@ fn heat_runs_out_at_the_head_with_nothing_charged() {
         let entry = pair.arena.load(&emitted, 10);
         let end = pair.enter(entry);
         assert_eq!((end.left, end.pc, end.budget, end.regs[5]), (Left::Hot, setup.pc, 980, 990));
-        assert_eq!(pair.arena.taken(), 10);
+        assert_eq!(pair.arena.left(), 0);
         assert_eq!(pair.arena.heat().load(Ordering::Relaxed), -1);
     }
 }
 
 #[test]
-fn only_exit_1_is_counted_as_taken() {
-    for mut pair in pairs() {
-        let setup = Setup { profile: true, ..Setup::default() };
+fn only_exit_0_of_a_branch_is_counted() {
+    for (mut pair, profile) in pairs()
+        .into_iter()
+        .zip([Profile::Left, Profile::Runs])
+        .chain(pairs().into_iter().zip([Profile::Runs, Profile::Left]))
+    {
+        let setup = Setup { profile, ..Setup::default() };
         let mut counted = Vec::new();
         for (imm, value) in [(0x100, 1), (0x100, 2), (0x1000, 2), (1 << 32, 1), (0, 3)] {
             let mut regs = [0; 64];
             regs[5] = value;
             start(&mut pair, &regs, &setup);
             pair.run(&branch(imm), &setup);
-            counted.push(pair.arena.taken());
+            counted.push(pair.arena.left());
         }
         let jump = block_of(vec![Op { a: crate::ir::SINK, imm: 8, aux: 4, ..Op::new(Opcode::Jump) }]);
         let exit = block_of(vec![Op { imm: 8, ..Op::new(Opcode::Exit) }]);
         for block in [jump, exit] {
             start(&mut pair, &[0; 64], &setup);
             pair.run(&block, &setup);
-            counted.push(pair.arena.taken());
+            counted.push(pair.arena.left());
         }
-        assert_eq!(counted, [0, 1, 1, 0, 2, 1, 0]);
+        assert_eq!(counted, [1, 0, 0, 1, 1, 0, 0]);
+        assert_eq!(pair.arena.heat().load(Ordering::Relaxed) == i32::MAX, profile == Profile::Left);
     }
 }
 

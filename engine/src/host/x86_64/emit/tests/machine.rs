@@ -10,7 +10,7 @@ use crate::guest::riscv::model::Model;
 use crate::guest::riscv::testing::RAM_LEN;
 use crate::guest::riscv::{Riscv, TEMPS};
 use crate::interp::Leave;
-use crate::jit::block::{BlockInput, Failed};
+use crate::jit::block::{BlockInput, Failed, Profile};
 use crate::jit::emitted::Emitted;
 use crate::jit::single::Single;
 use crate::jit::testing::compare::rest_of;
@@ -53,7 +53,7 @@ pub struct Setup {
     pub pc: u64,
     pub budget: i64,
     pub one_page: bool,
-    pub profile: bool,
+    pub profile: Profile,
     pub traps_misaligned: bool,
     pub rm: u8,
 }
@@ -64,7 +64,7 @@ impl Default for Setup {
             pc: 0x1_2340_0800,
             budget: 1000,
             one_page: true,
-            profile: false,
+            profile: Profile::Nothing,
             traps_misaligned: false,
             rm: 0,
         }

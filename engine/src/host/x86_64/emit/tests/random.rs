@@ -12,6 +12,7 @@ use crate::guest::riscv::{Riscv, TEMPS, model::Model};
 use crate::ir::fields::Aux;
 use crate::ir::op::{Align, Effects, Shape};
 use crate::ir::{Boundary, CallSite, Fmt, FpFlags, MemFlags, Op, Opcode, Reg, SINK};
+use crate::jit::block::Profile;
 use machine::{DATA, Setup};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
@@ -421,7 +422,8 @@ impl Bench {
         }
         let setup = Setup {
             budget: if next() & 7 == 0 { (next() % 70) as i64 } else { 3000 },
-            profile: next() & 3 == 0,
+            profile: [Profile::Nothing, Profile::Nothing, Profile::Left, Profile::Runs]
+                [(next() & 3) as usize],
             one_page: next() & 7 != 0 || self.pair.single.is_some(),
             // Round to nearest, ties to max magnitude, is never dynamic in compiled blocks: it has a block key of its own.
             rm: (next() % 4) as u8,
