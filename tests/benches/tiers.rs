@@ -64,6 +64,7 @@ fn input(block: &Block, profile: Profile) -> BlockInput<'_> {
         page_offset: 0,
         one_page: true,
         traps_misaligned: false,
+        alone: true,
         profile,
         zero: Riscv::ZERO,
         state_moves: Riscv::state_moves(&Model::default()),

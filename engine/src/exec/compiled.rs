@@ -347,6 +347,7 @@ impl<G: Guest> Vcpu<G> {
             page_offset: (code.pa & !PAGE_MASK) as u16,
             one_page: code.second_page.is_none(),
             traps_misaligned: G::traps_misaligned(&self.cpu.shared.model),
+            alone: self.cpu.is_alone(),
             profile,
             zero: G::ZERO,
             state_moves: G::state_moves(&self.cpu.shared.model),
@@ -496,7 +497,7 @@ impl<G: Guest> Vcpu<G> {
     /// Without workers the hart compiles what was asked for.
     pub(super) fn compile_own(&mut self) {
         if self.compiled.settings.tuning().workers == 0 {
-            let rules = GuestRules::of::<G>(&self.cpu.shared.model);
+            let rules = GuestRules::of::<G>(&self.cpu.shared.model).alone(self.cpu.is_alone());
             let map = &self.code;
             let worker =
                 self.compiled.own_worker.get_or_insert_with(|| Box::new(Worker::new(map.clone(), rules)));

@@ -249,6 +249,11 @@ impl<G: Guest> Cpu<G> {
         }
     }
 
+    /// Whether the machine has no other hart.
+    pub fn is_alone(&self) -> bool {
+        self.shared.harts.len() == 1
+    }
+
     /// Sends `request` to the other harts in `targets` and waits until each has run it (sleeping harts count as having).
     /// Runs this hart's own mail while it waits, so that two harts can ask each other.
     pub fn ask_others(&mut self, targets: impl Fn(u32) -> bool, request: &Request<G::Remote>) {

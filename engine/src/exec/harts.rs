@@ -182,7 +182,7 @@ impl<G: Guest> Harts<G> {
     fn spawn_workers(&mut self) {
         for n in 0..self.settings.tuning().workers {
             let (queue, code) = (self.queue.clone(), self.code.clone());
-            let rules = GuestRules::of::<G>(&self.shared.model);
+            let rules = GuestRules::of::<G>(&self.shared.model).alone(self.shared.harts.len() == 1);
             let work = move || {
                 let mut worker = None;
                 while let Some(job) = queue.pop() {

@@ -30,6 +30,9 @@ pub struct BlockInput<'a> {
     pub one_page: bool,
     /// Whether plain misaligned accesses raise an exception.
     pub traps_misaligned: bool,
+    /// The machine has no other hart: no access of its own can come between the two halves of a read-modify-write. Devices do not
+    /// change words that the guest changes by such.
+    pub alone: bool,
     /// What to count in the record.
     pub profile: Profile,
     /// The word that always reads as zero and is never written.

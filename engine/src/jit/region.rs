@@ -75,6 +75,8 @@ impl RegionBlock {
 pub struct GuestRules {
     /// Plain misaligned accesses raise an exception.
     pub traps_misaligned: bool,
+    /// See [`BlockInput::alone`](super::block::BlockInput::alone).
+    pub alone: bool,
     /// A word that always reads as zero.
     pub zero: Option<Reg>,
     /// First word that is a block temporary.
@@ -90,11 +92,17 @@ impl GuestRules {
     pub fn of<G: Guest>(model: &G::Model) -> GuestRules {
         GuestRules {
             traps_misaligned: G::traps_misaligned(model),
+            alone: false,
             zero: G::ZERO,
             temps: G::TEMPS,
             helper: G::helper_desc,
             state_moves: G::state_moves(model),
         }
+    }
+
+    /// The same where the machine has one hart only, or more.
+    pub fn alone(self, alone: bool) -> GuestRules {
+        GuestRules { alone, ..self }
     }
 }
 

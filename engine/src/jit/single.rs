@@ -42,6 +42,7 @@ impl BlockCompiler for Single {
         }
         let rules = GuestRules {
             traps_misaligned: input.traps_misaligned,
+            alone: input.alone,
             zero: input.zero,
             temps: input.temps,
             helper: self.helper,

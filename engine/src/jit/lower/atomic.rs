@@ -1,6 +1,7 @@
 //! Atomic accesses, inline where the TLB has the page: read-modify-writes, LR, SC, CAS, and fences.
 //!
-//! The host's own atomic operations do the work; all are sequentially consistent whatever was asked for, and never misaligned. The
+//! The host's own atomic operations do the work; all are sequentially consistent whatever was asked for, and never misaligned. Where
+//! the machine has one hart only, plain accesses do: nothing else changes these words. The
 //! reservation lies in the state, as every tier keeps it. What is not ordinary (a page with code, a misaligned address, an SC
 //! without its reservation) leaves the region before the instruction, and the interpreter does it.
 
@@ -63,8 +64,42 @@ impl Lower<'_> {
         let ty = width(MemFlags(op.aux));
         let at = self.reach_atomic(op, true);
         let by = self.of_width(op.c, ty);
-        let old = self.b.ins().atomic_rmw(ty, TRUSTED, operation(op.code), at, by);
+        let old = if self.region.rules.alone {
+            let old = self.b.ins().load(ty, memory::GUEST, at, 0);
+            let new = self.modified(operation(op.code), old, by);
+            self.b.ins().store(memory::GUEST, new, at, 0);
+            old
+        } else {
+            self.b.ins().atomic_rmw(ty, TRUSTED, operation(op.code), at, by)
+        };
         self.set_old(op, old, ty);
+    }
+
+    fn modified(&mut self, by: AtomicRmwOp, old: Value, with: Value) -> Value {
+        let ins = self.b.ins();
+        match by {
+            AtomicRmwOp::Add => ins.iadd(old, with),
+            AtomicRmwOp::And => ins.band(old, with),
+            AtomicRmwOp::Or => ins.bor(old, with),
+            AtomicRmwOp::Xor => ins.bxor(old, with),
+            AtomicRmwOp::Smin => ins.smin(old, with),
+            AtomicRmwOp::Smax => ins.smax(old, with),
+            AtomicRmwOp::Umin => ins.umin(old, with),
+            AtomicRmwOp::Umax => ins.umax(old, with),
+            _ => with,
+        }
+    }
+
+    /// What was there; `new` is there now if that was `expected`.
+    fn swapped(&mut self, at: Value, expected: Value, new: Value, ty: Type) -> Value {
+        if !self.region.rules.alone {
+            return self.b.ins().atomic_cas(TRUSTED, at, expected, new);
+        }
+        let old = self.b.ins().load(ty, memory::GUEST, at, 0);
+        let same = self.b.ins().icmp(IntCC::Equal, old, expected);
+        let now = self.b.ins().select(same, new, old);
+        self.b.ins().store(memory::GUEST, now, at, 0);
+        old
     }
 
     /// What an access of this width takes of a word.
@@ -91,7 +126,7 @@ impl Lower<'_> {
         let ty = width(MemFlags(op.aux));
         let at = self.reach_atomic(op, true);
         let (expected, new) = (self.of_width(op.a, ty), self.of_width(op.c, ty));
-        let old = self.b.ins().atomic_cas(TRUSTED, at, expected, new);
+        let old = self.swapped(at, expected, new, ty);
         self.set_old(op, old, ty);
     }
 
@@ -138,7 +173,7 @@ impl Lower<'_> {
         let expected = self.state_load(ty, disp!(held.value));
         self.hold(NOTHING_HELD);
         let new = self.of_width(op.c, ty);
-        let old = self.b.ins().atomic_cas(TRUSTED, at, expected, new);
+        let old = self.swapped(at, expected, new, ty);
         let failed = self.flag(IntCC::NotEqual, old, expected);
         self.set(op.a, failed);
     }

@@ -100,6 +100,7 @@ impl Subject {
                 _ => Guess::Only(some),
             };
         }
+        self.region.rules.alone = r.below(2) == 0;
         self.region.counts = r.pick(&[Counts::Exits, Counts::Jumps, Counts::Failures]);
     }
 

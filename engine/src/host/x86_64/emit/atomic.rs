@@ -1,6 +1,7 @@
 //! Read-modify-writes, LR and SC, where the store TLB has the page.
 //!
-//! Host atomics are sequentially consistent, which is more than any ordering bits ask for. Everything else (a miss, a misaligned
+//! Host atomics are sequentially consistent, which is more than any ordering bits ask for. A hart without others needs none: one
+//! instruction is whole for interrupts of the host, and there is nobody else to see half of it. Everything else (a miss, a misaligned
 //! address, a page with code, SC without its reservation) goes to the interpreter's functions in the cold path.
 
 use super::*;
@@ -72,6 +73,13 @@ impl Tier1 {
         x64!(self; add rdx, rax);
         match op.code {
             Opcode::AmoSwap => {
+                if self.block.alone {
+                    // An exchange with memory is locked without being asked.
+                    let new = self.in_host(c, RCX);
+                    self.read_word(wide);
+                    self.write_word(wide, new);
+                    return self.old(wide, d, op.a);
+                }
                 self.set(RAX, c);
                 if wide {
                     x64!(self; xchg [rdx], rax);
@@ -81,10 +89,11 @@ impl Tier1 {
             }
             Opcode::AmoAdd => {
                 self.set(RAX, c);
+                self.lock();
                 if wide {
-                    x64!(self; lock xadd [rdx], rax);
+                    x64!(self; xadd [rdx], rax);
                 } else {
-                    x64!(self; lock xadd [rdx], eax);
+                    x64!(self; xadd [rdx], eax);
                 }
             }
             Opcode::AmoAnd | Opcode::AmoOr | Opcode::AmoXor if op.a == SINK => {
@@ -93,15 +102,39 @@ impl Tier1 {
             Opcode::CompareSwap => {
                 let new = self.in_host(c, RCX);
                 self.set(RAX, a);
+                self.lock();
                 if wide {
-                    x64!(self; lock cmpxchg [rdx], Rq(new));
+                    x64!(self; cmpxchg [rdx], Rq(new));
                 } else {
-                    x64!(self; lock cmpxchg [rdx], Rd(new));
+                    x64!(self; cmpxchg [rdx], Rd(new));
                 }
             }
             _ => self.modify_by_trial(op, wide, c),
         }
         self.old(wide, d, op.a);
+    }
+
+    /// Makes the next instruction atomic for other harts, if there are any.
+    fn lock(&mut self) {
+        if !self.block.alone {
+            x64!(self; .u8 0xf0);
+        }
+    }
+
+    fn read_word(&mut self, wide: bool) {
+        if wide {
+            x64!(self; mov rax, [rdx]);
+        } else {
+            x64!(self; mov eax, [rdx]);
+        }
+    }
+
+    fn write_word(&mut self, wide: bool, h: Host) {
+        if wide {
+            x64!(self; mov [rdx], Rq(h));
+        } else {
+            x64!(self; mov [rdx], Rd(h));
+        }
     }
 
     /// The old value is in rax.
@@ -119,24 +152,21 @@ impl Tier1 {
     /// Nobody asks for the old value.
     fn modify_blindly(&mut self, op: &Op, wide: bool, c: Src) {
         let by = self.in_host(c, RCX);
+        self.lock();
         match (op.code, wide) {
-            (Opcode::AmoAnd, true) => x64!(self; lock and [rdx], Rq(by)),
-            (Opcode::AmoAnd, false) => x64!(self; lock and [rdx], Rd(by)),
-            (Opcode::AmoOr, true) => x64!(self; lock or [rdx], Rq(by)),
-            (Opcode::AmoOr, false) => x64!(self; lock or [rdx], Rd(by)),
-            (_, true) => x64!(self; lock xor [rdx], Rq(by)),
-            (_, false) => x64!(self; lock xor [rdx], Rd(by)),
+            (Opcode::AmoAnd, true) => x64!(self; and [rdx], Rq(by)),
+            (Opcode::AmoAnd, false) => x64!(self; and [rdx], Rd(by)),
+            (Opcode::AmoOr, true) => x64!(self; or [rdx], Rq(by)),
+            (Opcode::AmoOr, false) => x64!(self; or [rdx], Rd(by)),
+            (_, true) => x64!(self; xor [rdx], Rq(by)),
+            (_, false) => x64!(self; xor [rdx], Rd(by)),
         }
     }
 
     /// Computes the new value from the old until nobody has come between.
     fn modify_by_trial(&mut self, op: &Op, wide: bool, c: Src) {
         let again = self.buf.label();
-        if wide {
-            x64!(self; mov rax, [rdx]);
-        } else {
-            x64!(self; mov eax, [rdx]);
-        }
+        self.read_word(wide);
         x64!(self; =>again);
         self.set(RCX, c);
         let keep = match op.code {
@@ -159,10 +189,14 @@ impl Tier1 {
                 self.buf.cmov(keep.unwrap_or(Cond::E), RCX, RAX);
             }
         }
+        if self.block.alone {
+            return self.write_word(wide, RCX);
+        }
+        self.lock();
         if wide {
-            x64!(self; lock cmpxchg [rdx], rcx);
+            x64!(self; cmpxchg [rdx], rcx);
         } else {
-            x64!(self; lock cmpxchg [rdx], ecx);
+            x64!(self; cmpxchg [rdx], ecx);
         }
         self.buf.jcc(Cond::NE, again);
     }
@@ -206,10 +240,11 @@ impl Tier1 {
             ; mov rax, [DWORD r15 + HELD_VALUE]
             ; mov QWORD [DWORD r15 + HELD_SIZE], DWORD NOTHING_HELD as i32
         );
+        self.lock();
         if size == 3 {
-            x64!(self; lock cmpxchg [rdx], Rq(new));
+            x64!(self; cmpxchg [rdx], Rq(new));
         } else {
-            x64!(self; lock cmpxchg [rdx], Rd(new));
+            x64!(self; cmpxchg [rdx], Rd(new));
         }
         x64!(self; setne al ; movzx Rd(d), al);
     }

@@ -181,9 +181,12 @@ impl Tier1 {
     fn probe(&mut self) {
         const _: () = assert!(offset_of!(JumpEntry, pc) == 0);
         let miss = self.buf.label();
+        if self.features.bmi2 {
+            x64!(self; rorx eax, edi, index::FOLD as i8);
+        } else {
+            x64!(self; mov eax, edi ; shr eax, BYTE index::FOLD as i8);
+        }
         x64!(self
-            ; mov eax, edi
-            ; shr eax, BYTE index::FOLD as i8
             ; xor eax, edi
             ; and eax, DWORD index::MASK as i32
             ; shl eax, BYTE index::SHIFT as i8

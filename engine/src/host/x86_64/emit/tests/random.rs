@@ -424,6 +424,7 @@ impl Bench {
             budget: if next() & 7 == 0 { (next() % 70) as i64 } else { 3000 },
             profile: [Profile::Nothing, Profile::Nothing, Profile::Left, Profile::Runs]
                 [(next() & 3) as usize],
+            alone: next() & 1 == 0,
             one_page: next() & 7 != 0 || self.pair.single.is_some(),
             // Round to nearest, ties to max magnitude, is never dynamic in compiled blocks: it has a block key of its own.
             rm: (next() % 4) as u8,
