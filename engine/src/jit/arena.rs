@@ -9,6 +9,7 @@
 use super::across::{CERTIFICATE_WORDS, MOST_HARTS};
 use super::emitted::Emitted;
 use super::record::{Record, record_bytes};
+use crate::mem::large::{self, LARGE};
 use parking_lot::Mutex;
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
@@ -135,6 +136,8 @@ impl Place {
 struct Spaces {
     code: Space,
     records: Records,
+    /// Bytes of code from the start that were [gathered](large::gather) into large pages, or are not going to be.
+    gathered: usize,
 }
 
 /// The memory.
@@ -158,9 +161,22 @@ impl Arena {
         let file = memfd_create("vitrine-code", MemfdFlags::CLOEXEC)?;
         ftruncate(&file, CODE_SPACE as u64)?;
         let null = std::ptr::null_mut::<c_void>();
-        // SAFETY: a fresh reservation at an address of the system's choice.
+        // SAFETY: a fresh reservation at an address of the system's choice, of which what lies before and behind a part that begins
+        // at a multiple of large pages is given back.
         let base = unsafe {
-            mmap_anonymous(null, CODE_SPACE + RECORD_SPACE, ProtFlags::empty(), MapFlags::PRIVATE)?
+            let all = mmap_anonymous(
+                null,
+                CODE_SPACE + RECORD_SPACE + LARGE,
+                ProtFlags::empty(),
+                MapFlags::PRIVATE,
+            )?;
+            let before = all.align_offset(LARGE);
+            let base = all.cast::<u8>().add(before);
+            if before != 0 {
+                let _ = munmap(all, before);
+            }
+            let _ = munmap(base.add(CODE_SPACE + RECORD_SPACE).cast(), LARGE - before);
+            base.cast::<c_void>()
         };
         let (run, write) = (ProtFlags::READ | ProtFlags::EXEC, ProtFlags::READ | ProtFlags::WRITE);
         let whole = CODE_SPACE + RECORD_SPACE;
@@ -181,7 +197,9 @@ impl Arena {
                 return Err(e.into());
             }
         };
-        let spaces = Spaces { code: Space::new(CODE_SPACE, CODE_GRANULE), records: Records::default() };
+        let code = Space::new(CODE_SPACE, CODE_GRANULE);
+        let spaces = Spaces { code, records: Records::default(), gathered: 0 };
+        large::ask(base.cast::<u8>().wrapping_add(CODE_SPACE), RECORD_SPACE);
         Ok(Arena { base: base.cast(), alias: alias.cast(), spaces: Mutex::new(spaces) })
     }
 
@@ -231,6 +249,7 @@ impl Arena {
     fn reserve(&self, code: usize, words: usize) -> Option<Place> {
         let mut spaces = self.spaces.lock();
         let code = spaces.code.alloc(code.max(1))?;
+        self.gather(&mut spaces, code.0 + code.1);
         match spaces.records.alloc(record_bytes(words)) {
             Some(record) => Some(Place { code, record }),
             None => {
@@ -238,6 +257,15 @@ impl Arena {
                 None
             }
         }
+    }
+
+    /// Code has come up to `end`: what lies in whole large pages before it is full. One at a time, and each only once.
+    fn gather(&self, spaces: &mut Spaces, end: usize) {
+        if end < spaces.gathered + LARGE {
+            return;
+        }
+        let done = large::gather(self.base.wrapping_add(spaces.gathered), LARGE);
+        spaces.gathered = if done { spaces.gathered + LARGE } else { CODE_SPACE };
     }
 
     /// Address of a translation's first instruction.
@@ -342,5 +370,23 @@ mod tests {
         arena.free(first);
         arena.free(place);
         assert_eq!(arena.code_bytes(), 0);
+    }
+
+    #[test]
+    fn code_stays_where_and_what_it_is_in_large_pages() {
+        let arena = Arena::new().expect("arena");
+        assert_eq!(arena.base as usize % LARGE, 0);
+        let emitted =
+            |n: usize| Emitted { code: (0..4096).map(|i| (i * 7 + n) as u8).collect(), ..Emitted::default() };
+        let places: Vec<_> =
+            (0..3 * LARGE / 4096).map(|n| arena.install(&emitted(n), 0, 0, 1).expect("room")).collect();
+        assert!(arena.spaces.lock().gathered >= 2 * LARGE);
+        for (n, place) in places.iter().enumerate() {
+            assert!(arena.bytes(place) == emitted(n).code, "{n}");
+        }
+        // Nor are places in them lost.
+        let (entry, mut places) = (arena.entry(&places[0]), places.into_iter());
+        arena.free(places.next().expect("one"));
+        assert_eq!(arena.install(&emitted(5), 0, 0, 1).map(|p| arena.entry(&p)), Some(entry));
     }
 }

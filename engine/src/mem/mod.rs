@@ -6,6 +6,7 @@
 mod bulk;
 pub mod bus;
 pub mod host;
+pub mod large;
 pub mod ram;
 pub mod tlb;
 

@@ -1,21 +1,20 @@
 //! RAM and ROM of a machine, and the bits that hang on their pages.
 //!
-//! RAM is a `vm-memory` map over a memfd, so that devices use the field's own types for DMA. Its bitmap is ours: a write
+//! RAM is a `vm-memory` map, so that devices use the field's own types for DMA. It is private memory, because that gets large pages where
+//! shared memory seldom does. Its bitmap is ours: a write
 //! by a device marks pages dirty for snapshots and, if a page holds translated code, tells the code cache
 //! ([`Memory::on_code_write`]). Harts write through their TLB, which holds no entry for pages with code.
 
 use super::bus::{Bus, BusFault};
 use super::host::HostRef;
-use super::{PAGE_SHIFT, PAGE_SIZE};
-use std::fs::File;
+use super::{PAGE_SHIFT, PAGE_SIZE, large};
+use rustix::mm::{MapFlags, ProtFlags};
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use thiserror::Error;
 use vm_memory::bitmap::{Bitmap, BitmapSlice, WithBitmapSlice};
 use vm_memory::mmap::MmapRegionBuilder;
-use vm_memory::{
-    FileOffset, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion, GuestRegionMmap,
-};
+use vm_memory::{GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion, GuestRegionMmap};
 
 /// RAM as devices see it.
 pub type GuestRam = GuestMemoryMmap<PageBits>;
@@ -167,12 +166,8 @@ pub struct RegionSpec {
     pub writable: bool,
 }
 
-fn memfd(len: u64) -> std::io::Result<File> {
-    let fd = rustix::fs::memfd_create("guest-ram", rustix::fs::MemfdFlags::CLOEXEC)?;
-    let file = File::from(fd);
-    file.set_len(len)?;
-    Ok(file)
-}
+/// `MAP_ANONYMOUS`, which is no flag of rustix's.
+const MAP_ANONYMOUS: i32 = 0x20;
 
 fn map(spec: &RegionSpec, hook: &Arc<CodeHook>) -> Result<(Region, GuestRegionMmap<PageBits>), RamError> {
     let mib = spec.len >> 20;
@@ -182,18 +177,15 @@ fn map(spec: &RegionSpec, hook: &Arc<CodeHook>) -> Result<(Region, GuestRegionMm
             spec.base, spec.len
         )));
     }
-    let file = memfd(spec.len).map_err(|source| RamError::Host { mib, source })?;
     let bits = Arc::new(Bits::new(spec.base, spec.len, hook.clone()));
-    let region = MmapRegionBuilder::new_with_bitmap(
-        spec.len as usize,
-        PageBits { bits: bits.clone(), offset: 0 },
-    )
-    .with_mmap_prot(rustix::mm::ProtFlags::READ.union(rustix::mm::ProtFlags::WRITE).bits() as i32)
-    .with_mmap_flags(rustix::mm::MapFlags::SHARED.union(rustix::mm::MapFlags::NORESERVE).bits() as i32)
-    .with_file_offset(FileOffset::new(file, 0))
-    .build()
-    .map_err(|e| RamError::Host { mib, source: std::io::Error::other(e.to_string()) })?;
+    let region =
+        MmapRegionBuilder::new_with_bitmap(spec.len as usize, PageBits { bits: bits.clone(), offset: 0 })
+            .with_mmap_prot((ProtFlags::READ | ProtFlags::WRITE).bits() as i32)
+            .with_mmap_flags((MapFlags::PRIVATE | MapFlags::NORESERVE).bits() as i32 | MAP_ANONYMOUS)
+            .build()
+            .map_err(|e| RamError::Host { mib, source: std::io::Error::other(e.to_string()) })?;
     let host = region.as_ptr();
+    large::ask(host, spec.len as usize);
     let guest = GuestRegionMmap::new(region, GuestAddress(spec.base))
         .ok_or_else(|| RamError::Layout(format!("region {:#x}+{:#x} wraps around", spec.base, spec.len)))?;
     let region = Region {
