@@ -41,8 +41,10 @@ pub struct Flow {
     pub header: Vec<bool>,
     /// By block: how much lower than the true budget the variable is at its start.
     pub lower_by: Vec<i64>,
-    /// By block: edges into it from blocks in `order`.
-    pub edges_in: Vec<u32>,
+    /// By block: its successors inside the region, one for each edge. Of blocks in `order`.
+    next: Vec<Vec<usize>>,
+    /// By block: from where the edges into it come.
+    before: Vec<Vec<usize>>,
     /// Edges back to a header, as (from, header).
     pub back_edges: Vec<(usize, usize)>,
     /// Blocks behind calls inside the region, where indirect returns may lead.
@@ -67,7 +69,8 @@ impl Flow {
             order: Vec::with_capacity(n),
             header: vec![false; n],
             lower_by: vec![0; n],
-            edges_in: vec![0; n],
+            next: vec![Vec::new(); n],
+            before: vec![Vec::new(); n],
             back_edges: Vec::new(),
             returns: Vec::new(),
             unnamed: Vec::new(),
@@ -219,8 +222,17 @@ impl Flow {
         }
     }
 
-    /// Successors of `block` inside the region, one for each edge.
-    pub fn successors(&self, region: &Region, block: usize) -> Vec<usize> {
+    /// Successors of `block` inside the region, one for each edge; none where the block cannot be reached.
+    pub fn successors(&self, block: usize) -> &[usize] {
+        &self.next[block]
+    }
+
+    /// From where the edges into `block` come, which can be reached.
+    pub fn before(&self, block: usize) -> &[usize] {
+        &self.before[block]
+    }
+
+    fn find_successors(&self, region: &Region, block: usize) -> Vec<usize> {
         let Some(op) = last(&region.blocks[block]) else { return Vec::new() };
         let direct = |offset: i64| match self.target(region, block, offset) {
             Target::Block(i) => Some(i),
@@ -240,6 +252,16 @@ impl Flow {
         }
     }
 
+    /// Finds the successors of a block that can be reached.
+    fn open(&mut self, region: &Region, block: usize) -> Vec<usize> {
+        let successors = self.find_successors(region, block);
+        for &next in &successors {
+            self.before[next].push(block);
+        }
+        self.next[block].clone_from(&successors);
+        successors
+    }
+
     /// Depth first: order and headers.
     fn walk(&mut self, region: &Region) {
         #[derive(Clone, Copy, PartialEq)]
@@ -249,7 +271,7 @@ impl Flow {
             Done,
         }
         let mut state = vec![State::New; region.blocks.len()];
-        let mut stack = vec![(0, self.successors(region, 0))];
+        let mut stack = vec![(0, self.open(region, 0))];
         state[0] = State::Open;
         self.header[0] = true;
         while let Some((block, rest)) = stack.last_mut() {
@@ -260,11 +282,10 @@ impl Flow {
                 stack.pop();
                 continue;
             };
-            self.edges_in[next] += 1;
             match state[next] {
                 State::New => {
                     state[next] = State::Open;
-                    let successors = self.successors(region, next);
+                    let successors = self.open(region, next);
                     stack.push((next, successors));
                 }
                 State::Open => {
@@ -282,9 +303,9 @@ impl Flow {
         // Longest ways to the next check, back to front.
         let mut longest = vec![0i64; region.blocks.len()];
         for &block in self.order.iter().rev() {
-            let behind = self.successors(region, block).into_iter().filter(|&s| !self.header[s]);
+            let behind = self.next[block].iter().filter(|&&s| !self.header[s]);
             longest[block] =
-                region.blocks[block].insns as i64 + behind.map(|s| longest[s]).max().unwrap_or(0);
+                region.blocks[block].insns as i64 + behind.map(|&s| longest[s]).max().unwrap_or(0);
         }
         let mut set = self.header.clone();
         for &block in &self.order {
@@ -295,7 +316,7 @@ impl Flow {
         for i in 0..self.order.len() {
             let block = self.order[i];
             let after = self.lower_by[block] - region.blocks[block].insns as i64;
-            for s in self.successors(region, block) {
+            for &s in &self.next[block] {
                 if !set[s] {
                     set[s] = true;
                     self.lower_by[s] = after;

@@ -50,7 +50,7 @@ impl Idioms {
                 && idioms.heads[head].is_none()
             {
                 // The way into the region is no edge.
-                let back = (head == 0 || flow.edges_in[head] > 1).then(&mut new_block);
+                let back = (head == 0 || flow.before(head).len() > 1).then(&mut new_block);
                 idioms.heads[head] = Some(Head { known, last, back });
             }
         }
@@ -74,7 +74,7 @@ impl Idioms {
 
 /// The idiom that a block which leads back to itself is, if it copies or fills.
 fn moves(region: &Region, flow: &Flow, last: usize, header: usize) -> Option<Idiom> {
-    if last != header || edges(region, flow, last, header) != 1 {
+    if last != header || edges(flow, last, header) != 1 {
         return None;
     }
     let idiom = recognise(&region.blocks[header], &region.rules)?;
@@ -83,8 +83,8 @@ fn moves(region: &Region, flow: &Flow, last: usize, header: usize) -> Option<Idi
 }
 
 /// How many edges lead from a block to another.
-pub fn edges(region: &Region, flow: &Flow, from: usize, to: usize) -> usize {
-    flow.successors(region, from).iter().filter(|&&s| s == to).count()
+pub fn edges(flow: &Flow, from: usize, to: usize) -> usize {
+    flow.successors(from).iter().filter(|&&s| s == to).count()
 }
 
 fn insert(words: &mut RegSet, sum: &Linear) {

@@ -92,8 +92,8 @@ impl Step {
 }
 
 /// Whether the block has an exit that leaves the region, at which everything dirty is stored.
-fn leaves_region(region: &Region, flow: &Flow, block: usize, op: &Op) -> bool {
-    let edges = flow.successors(region, block).len();
+fn leaves_region(flow: &Flow, block: usize, op: &Op) -> bool {
+    let edges = flow.successors(block).len();
     match op.code {
         Opcode::JumpReg => true,
         code if code.shape() == Shape::Branch => edges < 2,
@@ -127,7 +127,7 @@ impl Live {
                 for op in &region.blocks[block].ops {
                     step(region, &self.guest, op).pass(&mut dirty);
                 }
-                for s in flow.successors(region, block) {
+                for &s in flow.successors(block) {
                     let before = self.dirty[s];
                     self.dirty[s].extend(&dirty);
                     moved |= self.dirty[s] != before;
@@ -144,7 +144,7 @@ impl Live {
             let mut moved = false;
             for &block in flow.order.iter().rev() {
                 let mut live = RegSet::default();
-                flow.successors(region, block).into_iter().for_each(|s| live.extend(&self.start[s]));
+                flow.successors(block).iter().for_each(|&s| live.extend(&self.start[s]));
                 let now = self.block_backward(region, flow, block, live);
                 moved |= now != self.start[block];
                 self.start[block] = now;
@@ -164,7 +164,7 @@ impl Live {
             step(region, &self.guest, op).pass(&mut dirty);
         }
         if let Some(op) = ops.last()
-            && leaves_region(region, flow, block, op)
+            && leaves_region(flow, block, op)
         {
             live.extend(&dirty);
         }

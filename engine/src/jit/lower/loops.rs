@@ -30,10 +30,6 @@ impl Loops {
     /// Finds the loops: for each header the blocks from which an edge back to it is reached without passing it.
     pub fn new(region: &Region, flow: &Flow) -> Loops {
         let n = region.blocks.len();
-        let mut before = vec![Vec::new(); n];
-        for &block in &flow.order {
-            flow.successors(region, block).into_iter().for_each(|s| before[s].push(block));
-        }
         let mut loops = Loops { all: Vec::new(), innermost: vec![None; n] };
         for &header in flow.order.iter().filter(|&&b| flow.header[b]) {
             let ends = flow.back_edges.iter().filter(|e| e.1 == header).map(|e| e.0);
@@ -46,7 +42,7 @@ impl Loops {
             while let Some(block) = stack.pop() {
                 if !body[block] {
                     body[block] = true;
-                    stack.extend(&before[block]);
+                    stack.extend(flow.before(block));
                 }
             }
             let size = body.iter().filter(|&&b| b).count();

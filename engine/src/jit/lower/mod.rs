@@ -173,7 +173,7 @@ impl<'a> Lower<'a> {
             Form::Region => Idioms::new(region, &flow, || b.create_block()),
             Form::Block { .. } => Idioms::default(),
         };
-        let to_come = |i: usize| flow.edges_in[i] - u32::from(idioms.has_way_back(i));
+        let to_come = |i: usize| flow.before(i).len() as u32 - u32::from(idioms.has_way_back(i));
         let edges = (0..region.blocks.len()).map(to_come).collect();
         Lower {
             blocks: region.blocks.iter().map(|_| b.create_block()).collect(),

@@ -102,7 +102,7 @@ impl Lower<'_> {
     /// Says that the words which the block leaves to the rest of the region are read.
     pub fn reads_what_stays(&mut self) {
         let mut after = RegSet::default();
-        for next in self.flow.successors(self.region, self.at.block) {
+        for &next in self.flow.successors(self.at.block) {
             after.extend(&self.live.start[next]);
         }
         for word in self.values.written.common(&after).iter() {

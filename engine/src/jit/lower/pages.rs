@@ -145,7 +145,7 @@ impl Pages {
         let mut slots: FxHashMap<Key, usize> = FxHashMap::default();
         let mut ends: Vec<Option<Known>> = vec![None; region.blocks.len()];
         for &block in &flow.order {
-            let mut known = starts_with(region, flow, block, &ends);
+            let mut known = starts_with(flow, block, &ends);
             let ops = &region.blocks[block].ops;
             for (at, op) in ops.iter().enumerate() {
                 let key = near.key(ops, at);
@@ -202,11 +202,11 @@ fn moves(loops: &Loops, region: &Region, block: usize, at: usize, op: &Op) -> Op
 }
 
 /// What is known at the start of a block: what is known at the end of all blocks before it.
-fn starts_with(region: &Region, flow: &Flow, block: usize, ends: &[Option<Known>]) -> Known {
+fn starts_with(flow: &Flow, block: usize, ends: &[Option<Known>]) -> Known {
     if flow.header[block] {
         return Known::default();
     }
-    let mut before = flow.order.iter().filter(|&&b| flow.successors(region, b).contains(&block));
+    let mut before = flow.before(block).iter();
     let Some(first) = before.next() else { return Known::default() };
     let mut known = ends[*first].clone().unwrap_or_default();
     for other in before {

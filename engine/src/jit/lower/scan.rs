@@ -59,7 +59,7 @@ fn walk(region: &Region, flow: &Flow, last: usize, path: &mut Vec<usize>) -> Opt
     if path.len() == MOST_BLOCKS {
         return None;
     }
-    flow.successors(region, here).into_iter().find_map(|next| {
+    flow.successors(here).iter().find_map(|&next| {
         if flow.header[next] || path.contains(&next) {
             return None;
         }
@@ -89,7 +89,7 @@ fn step<'a>(region: &'a Region, flow: &Flow, at: usize, next: usize) -> Option<S
     let last = block.ops.last()?;
     let leads = |by| flow.target(region, at, by) == Target::Block(next);
     let taken = (last.code.shape() == Shape::Branch).then(|| leads(last.imm));
-    (edges(region, flow, at, next) == 1).then_some(Step { block, taken })
+    (edges(flow, at, next) == 1).then_some(Step { block, taken })
 }
 
 /// What elements are compared with.
