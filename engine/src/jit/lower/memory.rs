@@ -303,6 +303,7 @@ impl Lower<'_> {
         let flags = MemFlags(op.aux);
         let base = self.get(op.b);
         let double = op.code == Opcode::Store64 && self.values.floats.is_double(op.c);
+        self.settle(op.c);
         let value = if double { self.raw(op.c) } else { self.peek(op.c) };
         let single = if op.code == Opcode::Store32 { self.known_single(value) } else { None };
         let reached = self.reach(base, op.imm, flags, true, self.mode());

@@ -240,6 +240,7 @@ impl<'a> Lower<'a> {
         for (i, op) in self.now().ops.iter().enumerate() {
             self.at = Place { block, op: i, insn: self.now().insn_of(i) };
             if op.ends() {
+                self.settle_all();
                 self.reads_what_stays();
             }
             self.op(op);

@@ -9,7 +9,7 @@
 //! then, because it may raise an exception there.
 
 use super::Lower;
-use crate::ir::op::Reg;
+use crate::ir::op::{Fmt, Reg};
 use crate::ir::regset::RegSet;
 use crate::jit::abi::{Exit, reg_disp};
 use cranelift_codegen::ir::{self, BlockArg, InstBuilder, Value, types};
@@ -34,11 +34,14 @@ struct Link {
     written: RegSet,
 }
 
+/// A word to store, and its float if that is loose.
+type Store = (Reg, Value, Option<(Value, Fmt)>);
+
 /// A way out that has been begun: a cold block, still empty. It is filled at the end of the guest block, when it is known which
 /// extensions of words the hot way makes anyway.
 struct WayOut {
     block: ir::Block,
-    stores: Vec<(Reg, Value)>,
+    stores: Vec<Store>,
     next: ir::Block,
 }
 
@@ -77,7 +80,7 @@ impl Lower<'_> {
             Some(found) => found,
             None => (self.exit(), words),
         };
-        let stores = rest.iter().map(|w| (w, self.raw(w))).collect();
+        let stores = rest.iter().map(|w| (w, self.raw(w), self.loose_float(w))).collect();
         let block = self.place_to_come();
         self.ways.last = Some(Link { block, words, written: RegSet::default() });
         self.ways.begun.push(WayOut { block, stores, next });
@@ -88,7 +91,11 @@ impl Lower<'_> {
     pub fn fill_ways(&mut self) {
         for way in std::mem::take(&mut self.ways.begun) {
             self.b.switch_to_block(way.block);
-            for (word, value) in way.stores {
+            for (word, value, loose) in way.stores {
+                if let Some(float) = loose {
+                    self.store_loose(word, float);
+                    continue;
+                }
                 let value = self.extended_here(value);
                 self.state_store(value, reg_disp(word));
             }

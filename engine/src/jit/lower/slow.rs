@@ -63,6 +63,7 @@ impl Lower<'_> {
         if matches!(op.code, Opcode::Call | Opcode::CallEnd) {
             self.at.insn = CallSite(op.aux).insn().into();
         }
+        self.settle_all();
         self.flush(match &step.flush {
             None => self.dirty,
             Some(words) => words.common(&self.dirty),

@@ -112,6 +112,7 @@ impl Lower<'_> {
             return self.number(0);
         }
         if self.live.guest.contains(reg) {
+            self.settle(reg);
             let value = self.raw(reg);
             return self.as_bits(value);
         }
@@ -132,6 +133,7 @@ impl Lower<'_> {
             return;
         }
         if self.live.guest.contains(reg) {
+            self.overwrites(reg);
             let variable = self.variable(reg);
             self.follow(reg, value);
             let value = if self.values.floats.is_double(reg) { self.as_double(value) } else { value };
@@ -153,6 +155,7 @@ impl Lower<'_> {
 
     /// Reads a guest word from the state.
     pub fn read_again(&mut self, reg: Reg) {
+        self.overwrites(reg);
         let variable = self.variable(reg);
         let value = self.state_load(self.values.floats.type_of(reg), reg_disp(reg));
         self.ways.written(reg);

@@ -20,8 +20,7 @@ impl Lower<'_> {
                 _ => self.b.ins().fdiv(b, c),
             }
         };
-        let x = self.canonical(x, fmt, |_| ());
-        self.set_float(op.a, x, fmt);
+        self.set_result(op.a, x, fmt);
     }
 
     /// Negations become part of the instruction.

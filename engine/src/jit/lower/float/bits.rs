@@ -42,6 +42,8 @@ impl Lower<'_> {
 
     /// None of these looks at what the bits mean.
     pub(super) fn sign_injected(&mut self, op: &Op, fmt: Fmt) {
+        self.settle(op.b);
+        self.settle(op.c);
         let b = self.get_float(op.b, fmt);
         let same = op.b == op.c;
         let c = if same { b } else { self.get_float(op.c, fmt) };

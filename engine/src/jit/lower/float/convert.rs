@@ -13,8 +13,7 @@ impl Lower<'_> {
             Fmt::S => self.b.ins().fdemote(types::F32, b),
             _ => self.b.ins().fpromote(types::F64, b),
         };
-        let x = self.canonical(x, flags.fmt(), |_| ());
-        self.set_float(op.a, x, flags.fmt());
+        self.set_result(op.a, x, flags.fmt());
     }
 
     /// Unsigned 64-bit integers are halved with a sticky bit, converted and doubled where need be, which changes no flag.

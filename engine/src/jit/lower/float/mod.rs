@@ -18,6 +18,7 @@ mod bits;
 mod compare;
 mod convert;
 mod integer;
+mod loose;
 #[cfg(test)]
 mod tests;
 mod words;

@@ -5,6 +5,7 @@
 //! ones is looked at once for each value (unprivileged spec, chapter "D", NaN boxing of narrower values). Words that are used mostly
 //! as singles have a second variable for that, so that loops do not look again.
 
+use super::loose::Loose;
 use super::{Lower, NAN_SINGLE};
 use crate::ir::op::{Fmt, FpFlags, Reg, SINK, Shape};
 use crate::ir::regset::RegSet;
@@ -29,6 +30,8 @@ pub struct Floats {
     as_single: FxHashMap<Value, Value>,
     /// Values whose upper half is all ones.
     boxed: FxHashSet<Value>,
+    /// Words whose NaNs are not canonical yet.
+    pub loose: Loose,
 }
 
 impl Floats {
@@ -52,6 +55,7 @@ impl Floats {
             as_bits: FxHashMap::default(),
             as_single: FxHashMap::default(),
             boxed: FxHashSet::default(),
+            loose: Loose::default(),
         }
     }
 
@@ -134,12 +138,13 @@ impl Lower<'_> {
         self.values.floats.boxed.insert(bits);
     }
 
-    /// The value of a word as a float.
+    /// The value of a word as a float; which NaN it is may not matter.
     pub fn get_float(&mut self, reg: Reg, fmt: Fmt) -> Value {
+        self.values.floats.loose.read(reg);
         if fmt == Fmt::S {
             return self.get_single(reg);
         }
-        if self.live.guest.contains(reg) && self.values.floats.is_double(reg) {
+        if self.has_double(reg) {
             return self.raw(reg);
         }
         let bits = self.get(reg);
@@ -158,6 +163,11 @@ impl Lower<'_> {
     /// Whether the word has a variable for the single in it.
     pub fn has_single(&self, reg: Reg) -> bool {
         self.live.guest.contains(reg) && self.values.floats.singles.contains(reg)
+    }
+
+    /// Whether the word's variable is a double.
+    pub fn has_double(&self, reg: Reg) -> bool {
+        self.live.guest.contains(reg) && self.values.floats.is_double(reg)
     }
 
     fn single_variable(&mut self, reg: Reg) -> Variable {
@@ -225,10 +235,10 @@ impl Lower<'_> {
         if reg == SINK {
             return;
         }
-        if self.live.guest.contains(reg) && self.values.floats.is_double(reg) {
-            let variable = self.variable(reg);
+        if self.has_double(reg) {
+            self.overwrites(reg);
             self.ways.written(reg);
-            self.b.def_var(variable, value);
+            self.replace_float(reg, value, Fmt::D);
         } else {
             let bits = self.as_bits(value);
             self.set(reg, bits);
@@ -237,12 +247,30 @@ impl Lower<'_> {
 
     /// Gives a word a single as its value.
     pub fn set_single(&mut self, reg: Reg, value: Value) {
-        let low = self.bitcast(types::I32, value);
+        let bits = self.boxed(value);
+        self.set(reg, bits);
+    }
+
+    /// The bits of a word with a single in it.
+    fn boxed(&mut self, single: Value) -> Value {
+        let low = self.bitcast(types::I32, single);
         let wide = self.unsigned(low);
         let bits = self.b.ins().bor_imm_s(wide, !0xffff_ffff);
         self.is_low(bits, low);
         self.is_boxed(bits);
-        self.values.floats.as_single.insert(bits, value);
-        self.set(reg, bits);
+        self.values.floats.as_single.insert(bits, single);
+        bits
+    }
+
+    /// Gives the variables of a word that holds floats of this format another value, which the guest takes for the same.
+    pub fn replace_float(&mut self, reg: Reg, value: Value, fmt: Fmt) {
+        let variable = self.variable(reg);
+        if fmt == Fmt::S {
+            let bits = self.boxed(value);
+            self.b.def_var(variable, bits);
+            self.follow(reg, bits);
+        } else {
+            self.b.def_var(variable, value);
+        }
     }
 }
