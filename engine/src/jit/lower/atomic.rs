@@ -165,8 +165,8 @@ impl Lower<'_> {
         self.b.set_cold_block(out);
         self.b.ins().brif(other, out, &[], on, &[]);
         self.go_on_in(out);
-        let (way, args) = self.way_out();
-        self.b.ins().jump(way, &args);
+        let way = self.way_out();
+        self.b.ins().jump(way, &[]);
         self.go_on_in(on);
 
         let at = self.reach_atomic(op, true);

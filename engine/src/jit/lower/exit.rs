@@ -393,8 +393,8 @@ impl Lower<'_> {
         self.b.set_cold_block(stop);
         self.b.ins().brif(less, stop, &[], on, &[]);
         self.go_on_in(stop);
-        let (out, args) = self.way_out();
-        self.b.ins().jump(out, &args);
+        let out = self.way_out();
+        self.b.ins().jump(out, &[]);
         self.go_on_in(on);
     }
 }

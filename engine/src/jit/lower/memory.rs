@@ -133,11 +133,11 @@ impl Lower<'_> {
         self.b.ins().call(stub, &[]);
         let addend = self.state_load(types::I64, disp!(value));
         let none = self.b.ins().icmp_imm_s(IntCC::Equal, addend, NO_PAGE as i64);
-        let (out, args) = self.way_out();
+        let out = self.way_out();
         // A block of its own, cold, on the way back: else what the allocator moves on that edge lies in the hot code.
         let back = self.b.create_block();
         self.b.set_cold_block(back);
-        self.b.ins().brif(none, out, &args, back, &[]);
+        self.b.ins().brif(none, out, &[], back, &[]);
         self.go_on_in(back);
         self.b.ins().jump(on, &[BlockArg::Value(addend)]);
     }

@@ -48,9 +48,12 @@ impl Lower<'_> {
                 self.b.ins().icmp_imm_u(IntCC::NotEqual, of, i64::from(bits))
             }
         };
-        let (out, args) = self.way_out();
-        let on = self.b.create_block();
-        self.b.ins().brif(refused, out, &args, on, &[]);
+        let [stop, on] = [(); 2].map(|()| self.b.create_block());
+        self.b.set_cold_block(stop);
+        self.b.ins().brif(refused, stop, &[], on, &[]);
+        self.go_on_in(stop);
+        let out = self.way_out();
+        self.b.ins().jump(out, &[]);
         self.go_on_in(on);
     }
 

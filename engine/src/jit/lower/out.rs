@@ -5,14 +5,24 @@
 //! stores what has been written since the one before and goes on there, and all chains end in one exit. A place begins a new chain
 //! where a word that the one before stores has another value by now.
 //!
+//! Which place it was is noted in the state where a branch leads to its way, rather than handed on in registers from block to block.
+//!
 //! The instruction at which the region is left is done by the interpreter from its beginning. All registers are as they were
 //! then, because it may raise an exception there.
 
 use super::Lower;
+use super::values::TRUSTED;
+use crate::disp;
 use crate::ir::op::{Fmt, Reg};
 use crate::ir::regset::RegSet;
 use crate::jit::abi::{Exit, reg_disp};
-use cranelift_codegen::ir::{self, BlockArg, InstBuilder, Value, types};
+use cranelift_codegen::ir::{self, InstBuilder, Value, types};
+
+/// Where a place is noted, in the word of slow paths, which holds nothing by then: the distance of the guest instruction from the
+/// region's entry,
+const OFFSET: i32 = disp!(value);
+/// and what to add to the budget's variable.
+const BUDGET: i32 = disp!(value) + 4;
 
 /// The places of the current block, and the exit of all.
 #[derive(Default)]
@@ -20,8 +30,6 @@ pub struct Ways {
     last: Option<Link>,
     /// Where all chains end.
     exit: Option<ir::Block>,
-    /// Blocks to which ways may still be added.
-    open: Vec<ir::Block>,
     /// Ways of the current block that are still empty.
     begun: Vec<WayOut>,
 }
@@ -62,17 +70,15 @@ impl Ways {
 impl Lower<'_> {
     fn place_to_come(&mut self) -> ir::Block {
         let block = self.b.create_block();
-        self.b.append_block_param(block, types::I64);
-        self.b.append_block_param(block, types::I64);
         self.b.set_cold_block(block);
-        self.ways.open.push(block);
         block
     }
 
-    /// Begins the way out before the current instruction, in the block that branches to it: where to go, and with what.
-    pub fn way_out(&mut self) -> (ir::Block, [BlockArg; 2]) {
+    /// Begins the way out before the current instruction, in the cold block that goes there.
+    pub fn way_out(&mut self) -> ir::Block {
         let (offset, _) = self.now().insn(self.at.insn);
-        let args = [self.address(offset), self.budget_after(self.at.insn)].map(BlockArg::Value);
+        self.note(OFFSET, offset);
+        self.note(BUDGET, self.lowered_by(self.at.insn));
         let words = self.dirty;
         let same = |l: &&Link| l.words.minus(&words).is_empty() && l.words.common(&l.written).is_empty();
         let before = self.ways.last.as_ref().filter(same).map(|l| (l.block, words.minus(&l.words)));
@@ -84,11 +90,17 @@ impl Lower<'_> {
         let block = self.place_to_come();
         self.ways.last = Some(Link { block, words, written: RegSet::default() });
         self.ways.begun.push(WayOut { block, stores, next });
-        (block, args)
+        block
+    }
+
+    fn note(&mut self, at: i32, number: i64) {
+        let number = self.b.ins().iconst(types::I32, number & 0xffff_ffff);
+        self.state_store(number, at);
     }
 
     /// Fills the ways out of a block, behind its end.
     pub fn fill_ways(&mut self) {
+        let mut ways = Vec::new();
         for way in std::mem::take(&mut self.ways.begun) {
             self.b.switch_to_block(way.block);
             for (word, value, loose) in way.stores {
@@ -99,9 +111,10 @@ impl Lower<'_> {
                 let value = self.extended_here(value);
                 self.state_store(value, reg_disp(word));
             }
-            let params: Vec<BlockArg> = self.b.block_params(way.block).iter().map(|&v| v.into()).collect();
-            self.b.ins().jump(way.next, &params);
+            self.b.ins().jump(way.next, &[]);
+            ways.push(way.block);
         }
+        ways.into_iter().for_each(|way| self.b.seal_block(way));
     }
 
     fn exit(&mut self) -> ir::Block {
@@ -119,11 +132,12 @@ impl Lower<'_> {
     pub fn finish_ways(&mut self) {
         if let Some(block) = self.ways.exit {
             self.b.switch_to_block(block);
-            let (pc, budget) = (self.b.block_params(block)[0], self.b.block_params(block)[1]);
-            self.leave(Exit::POLL, pc, budget);
-        }
-        for block in std::mem::take(&mut self.ways.open) {
             self.b.seal_block(block);
+            let state = self.state();
+            let [offset, more] = [OFFSET, BUDGET].map(|at| self.b.ins().sload32(TRUSTED, state, at));
+            let (entry, budget) = (self.address(0), self.b.use_var(self.budget));
+            let (pc, budget) = (self.b.ins().iadd(entry, offset), self.b.ins().iadd(budget, more));
+            self.leave(Exit::POLL, pc, budget);
         }
     }
 }

@@ -21,9 +21,14 @@ impl Lower<'_> {
         }
     }
 
+    /// By how much the budget's variable is lower than the true budget when `insns` instructions of the block have run.
+    pub fn lowered_by(&self, insns: usize) -> i64 {
+        self.flow.lower_by[self.at.block] - insns as i64
+    }
+
     /// The true budget when `insns` instructions of the block have run.
     pub fn budget_after(&mut self, insns: usize) -> Value {
-        let lower_by = self.flow.lower_by[self.at.block] - insns as i64;
+        let lower_by = self.lowered_by(insns);
         let variable = self.b.use_var(self.budget);
         if lower_by == 0 { variable } else { self.b.ins().iadd_imm_s(variable, lower_by) }
     }
