@@ -7,7 +7,7 @@ use crate::guest::riscv::model::Model;
 use crate::guest::riscv::testing::hart;
 use crate::host;
 use crate::interp::float;
-use crate::ir::op::{Fmt, FpFlags, SINK};
+use crate::ir::op::{Fmt, FpFlags, MemFlags, SINK};
 use crate::ir::{Boundary, Op, Opcode};
 use crate::jit::abi::Exit;
 use crate::jit::region::{ANYWHERE, GuestRules, Region, RegionBlock};
@@ -174,6 +174,36 @@ fn random_op(random: &mut Random) -> Op {
         }
         FFromI32 | FFromU64 | FMoveF => Op { b: random.of(&[10, 11]), ..op },
         _ => op,
+    }
+}
+
+/// A way out in the middle of a block stores what nothing has settled yet: infinity less infinity, another NaN on the host.
+#[test]
+fn ways_out_leave_canonical_nans() {
+    let (mut rig, mut regs) = (Rig::new(), [0; 256]);
+    let load = Op { a: 11, b: 10, aux: MemFlags::plain(3).0, ..Op::new(Opcode::Load64) };
+    for (fmt, infinity, nan) in [
+        (Fmt::D, f64::INFINITY.to_bits(), 0x7ff8_0000_0000_0000),
+        (Fmt::S, 0xffff_ffff_7f80_0000, 0xffff_ffff_7fc0_0000),
+    ] {
+        let aux = FpFlags::boxed(fmt, 7).0;
+        let op = |code, a| Op { code, a, b: B, c: B, aux, imm: 0 };
+        let mut region = region(&[op(Opcode::FSub, A), op(Opcode::FAdd, C), op(Opcode::FSub, D), load]);
+        let bound = |op, offset| Boundary { op, offset, len: 4, raw: 0 };
+        region.blocks[0].bounds = [bound(0, 0), bound(3, 4)].into();
+        region.blocks[0].insns = 2;
+        let code = Loaded::new(&rig.tier2.compile(&region).expect("code"));
+        regs[B as usize] = infinity;
+        let cpu = &mut rig.cpu;
+        cpu.regs = regs;
+        (cpu.budget, cpu.pc) = (9, 0x8000_0000);
+        cpu.core.guest_fcr = host::fcr(0);
+        // SAFETY: a live hart, and an entry that a compiler made, in memory that `code` keeps.
+        let exit = unsafe { host::enter(&mut cpu.core, code.entry()) };
+        // Nothing is at the address that the load wants.
+        assert_eq!((exit.kind(), cpu.budget, cpu.pc), (Exit::POLL, 8, 0x8000_0004));
+        let words = [A, B, C, D].map(|w| cpu.regs[w as usize]);
+        assert_eq!(words, [nan, infinity, infinity, nan], "{fmt:?}");
     }
 }
 
