@@ -69,7 +69,9 @@ impl Lower<'_> {
         match self.moved(base) {
             _ if by == 0 => base,
             Some((before, moved)) if moved.wrapping_add(by) == 0 => before,
-            _ => self.b.ins().iadd_imm_s(base, by),
+            // Else Cranelift looks through one addition, and makes a register of the number in the other.
+            Some((before, moved)) => self.b.ins().iadd_imm_s(before, moved.wrapping_add(by)),
+            None => self.b.ins().iadd_imm_s(base, by),
         }
     }
 
@@ -98,10 +100,10 @@ impl Lower<'_> {
             let end = self.offset(va, last);
             self.b.ins().band_imm_s(end, PAGE_MASK as i64)
         };
-        // The tag last: it becomes an operand of the comparison.
+        // The tag last: it becomes an operand of the difference. Of a comparison that a branch makes it would not.
         let addend = self.b.ins().load(types::I64, TRUSTED, entry, 8);
         let tag = self.b.ins().load(types::I64, TRUSTED, entry, 0);
-        let other = self.b.ins().icmp(IntCC::NotEqual, page, tag);
+        let other = self.b.ins().bxor(page, tag);
         [page, addend, other]
     }
 
@@ -209,7 +211,10 @@ impl Lower<'_> {
         let va = self.offset(base, imm);
         let want = self.b.ins().band_imm_s(va, PAGE_MASK as i64 | last_byte(flags));
         let held = self.kept(slot, 0);
-        let other = self.b.ins().icmp(IntCC::NotEqual, want, held);
+        let other = match slot {
+            PageSlot::Variables(_) => self.b.ins().icmp(IntCC::NotEqual, want, held),
+            PageSlot::State(_) => self.b.ins().bxor(want, held),
+        };
         let (hit, miss) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(miss);
         self.b.ins().brif(other, miss, &[], hit, &[]);
