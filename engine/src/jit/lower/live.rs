@@ -3,6 +3,10 @@
 //! Two walks over the region. Forward: a word is *dirty* from where the region may have written its variable but not the
 //! state; before whatever looks at the state (slow paths, helpers, exits) the dirty words are stored. Backward: a word is
 //! *live* where its variable may still be read, by an op or by such a store. What is live at the entry is loaded there.
+//!
+//! Most words that a block writes are read by nothing behind it. To carry them on for the sake of ways out costs a register or a spill each, in
+//! loops a parameter too. So where there are more words than registers those are stored at the end of the block, and then they are
+//! *done*: the state has them.
 
 use super::flow::Flow;
 use super::kind::{Kind, is_call_end, kind};
@@ -22,7 +26,13 @@ pub struct Live {
     pub reload: Vec<Vec<(u32, RegSet)>>,
     /// Guest words.
     pub guest: RegSet,
+    /// By block: words that are read behind it, if the others are stored at its end.
+    keeps: Vec<Option<RegSet>>,
 }
+
+/// More words than this crowd the host's registers, beside the budget and what an access needs. To store at every block's end makes code that
+/// is compiled sooner yet, but small loops then store what the next iteration writes again (3 to 7%).
+const ROOM: usize = 8;
 
 /// What an op does to the sets.
 pub struct Step {
@@ -113,10 +123,70 @@ impl Live {
             start: vec![RegSet::default(); n],
             reload: vec![Vec::new(); n],
             guest,
+            keeps: vec![None; n],
         };
+        live.find_done(region, flow);
         live.forward(region, flow);
         live.backward(region, flow);
         live
+    }
+
+    /// Of the dirty words before the end of a block, those that are stored there.
+    pub fn done(&self, block: usize, dirty: &RegSet) -> RegSet {
+        self.keeps[block].map_or_else(RegSet::default, |kept| dirty.minus(&kept))
+    }
+
+    /// Words whose variables the op reads.
+    fn reads(&self, region: &Region, op: &Op) -> RegSet {
+        let mut sources = RegSet::default();
+        let kind = kind(&region.rules, op);
+        if matches!(kind, Kind::Value | Kind::Load | Kind::Store | Kind::Atomic | Kind::Move)
+            || kind == Kind::End && !is_call_end(op)
+        {
+            op.for_sources(|r| sources.insert(r));
+        }
+        sources.common(&self.guest)
+    }
+
+    /// Finds the blocks at whose end words are stored that nothing reads behind it.
+    fn find_done(&mut self, region: &Region, flow: &Flow) {
+        let (mut read, mut written) = (self.dirty.clone(), self.dirty.clone());
+        for &block in &flow.order {
+            for op in region.blocks[block].ops.iter().rev() {
+                let step = step(region, &self.guest, op);
+                read[block] = read[block].minus(&step.writes).minus(&step.leaves);
+                read[block].extend(&self.reads(region, op));
+                // From their variables, if they are dirty.
+                step.flush.iter().for_each(|words| read[block].extend(words));
+                written[block].extend(&step.writes);
+                written[block].extend(&step.leaves);
+            }
+        }
+        let behind = |read: &[RegSet], block: usize| {
+            let mut words = RegSet::default();
+            flow.successors(block).iter().for_each(|&s| words.extend(&read[s]));
+            words
+        };
+        loop {
+            let mut moved = false;
+            for &block in flow.order.iter().rev() {
+                let mut now = behind(&read, block).minus(&written[block]);
+                now.extend(&read[block]);
+                moved |= now != read[block];
+                read[block] = now;
+            }
+            if !moved {
+                break;
+            }
+        }
+        for &block in &flow.order {
+            let kept = behind(&read, block);
+            let mut all = kept;
+            all.extend(&written[block]);
+            if all.iter().count() > ROOM {
+                self.keeps[block] = Some(kept);
+            }
+        }
     }
 
     fn forward(&mut self, region: &Region, flow: &Flow) {
@@ -125,6 +195,9 @@ impl Live {
             for &block in &flow.order {
                 let mut dirty = self.dirty[block];
                 for op in &region.blocks[block].ops {
+                    if op.ends() {
+                        dirty = dirty.minus(&self.done(block, &dirty));
+                    }
                     step(region, &self.guest, op).pass(&mut dirty);
                 }
                 for &s in flow.successors(block) {
@@ -159,7 +232,12 @@ impl Live {
         let ops = &region.blocks[block].ops;
         let mut dirty_before = Vec::with_capacity(ops.len());
         let mut dirty = self.dirty[block];
+        let mut done = RegSet::default();
         for op in ops {
+            if op.ends() {
+                done = self.done(block, &dirty);
+                dirty = dirty.minus(&done);
+            }
             dirty_before.push(dirty);
             step(region, &self.guest, op).pass(&mut dirty);
         }
@@ -181,13 +259,9 @@ impl Live {
             } else if let Some(some) = &step.flush {
                 live.extend(&some.common(&dirty_before[i]));
             }
-            let kind = kind(&region.rules, op);
-            if matches!(kind, Kind::Value | Kind::Load | Kind::Store | Kind::Atomic | Kind::Move)
-                || kind == Kind::End && !is_call_end(op)
-            {
-                let mut sources = RegSet::default();
-                op.for_sources(|r| sources.insert(r));
-                live.extend(&sources.common(&self.guest));
+            live.extend(&self.reads(region, op));
+            if op.ends() {
+                live.extend(&done);
             }
         }
         if flow.header[block] {

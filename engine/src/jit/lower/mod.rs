@@ -241,6 +241,9 @@ impl<'a> Lower<'a> {
             self.at = Place { block, op: i, insn: self.now().insn_of(i) };
             if op.ends() {
                 self.settle_all();
+                let done = self.live.done(block, &self.dirty);
+                self.flush(done);
+                self.dirty = self.dirty.minus(&done);
                 self.reads_what_stays();
             }
             self.op(op);
