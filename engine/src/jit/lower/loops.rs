@@ -9,6 +9,11 @@ use crate::ir::op::Reg;
 use crate::ir::{Op, Opcode};
 use crate::jit::region::Region;
 
+/// A pointer that moves further than this, as to anywhere in a table, leaves its page too often for a slot.
+pub const WIDEST: i64 = 2048;
+/// A word is not looked for behind more ways into a block than this.
+const MOST_WAYS: usize = 3;
+
 /// A natural loop.
 pub struct Loop {
     /// By block: it is in the loop.
@@ -60,14 +65,34 @@ impl Loops {
 
     /// By how many bytes at most `word`, as op `at` of `block` reads it, moves in an iteration of the innermost loop round the
     /// block. `None`: not known, or there is no loop that calls no helper.
-    pub fn stride(&self, region: &Region, block: usize, at: usize, word: Reg) -> Option<i64> {
-        let inside = &self.all[self.innermost[block]?];
-        if inside.calls { None } else { Strides { region, inside }.of(block, at, word, 4) }
+    pub fn stride(&self, region: &Region, flow: &Flow, at: (usize, usize), word: Reg) -> Option<i64> {
+        let inside = &self.all[self.innermost[at.0]?];
+        if inside.calls { None } else { Strides { region, flow, inside }.of(at, word, 4, 3) }
+    }
+
+    /// The word that does not change in the loop and from which `base`, a sum as op `at` of `block` reads it, is not far off.
+    pub fn root(&self, region: &Region, flow: &Flow, (block, at): (usize, usize), base: Reg) -> Option<Reg> {
+        let ops = &region.blocks[block].ops;
+        let def = ops[..at].iter().rposition(|op| writes(op, base))?;
+        let op = &ops[def];
+        let steady = |word: Reg| {
+            word < region.rules.temps
+                && !ops.iter().any(|op| writes(op, word))
+                && self.stride(region, flow, (block, def), word) == Some(0)
+        };
+        let near = |word: Reg| self.stride(region, flow, (block, def), word).is_some_and(|s| s <= WIDEST);
+        let ways = [(op.b, op.c), (op.c, op.b)];
+        if op.code != Opcode::Add {
+            None
+        } else {
+            ways.into_iter().find(|w| steady(w.0) && near(w.1)).map(|w| w.0)
+        }
     }
 }
 
 struct Strides<'a> {
     region: &'a Region,
+    flow: &'a Flow,
     inside: &'a Loop,
 }
 
@@ -81,7 +106,8 @@ fn is_step(op: &Op) -> bool {
 }
 
 impl Strides<'_> {
-    fn of(&self, block: usize, at: usize, word: Reg, depth: u32) -> Option<i64> {
+    /// `hops`: how many blocks it may look back.
+    fn of(&self, (block, at): (usize, usize), word: Reg, depth: u32, hops: u32) -> Option<i64> {
         if depth == 0 {
             return None;
         }
@@ -93,9 +119,22 @@ impl Strides<'_> {
         // Steps of the word itself are counted below.
         let own = ops.iter().rposition(|op| writes(op, word) && !(is_step(op) && word < rules.temps));
         if let Some(def) = own {
-            return self.of_op(block, def, depth - 1);
+            return self.of_op((block, def), depth - 1, hops);
         }
-        if word >= rules.temps { None } else { self.over_loop(word, depth) }
+        if word >= rules.temps {
+            return None;
+        }
+        self.over_loop(word, depth).or_else(|| self.before(block, word, depth, hops.checked_sub(1)?))
+    }
+
+    /// Of a word that different blocks of the loop compute: as it comes into this block.
+    fn before(&self, block: usize, word: Reg, depth: u32, hops: u32) -> Option<i64> {
+        let from = self.flow.before(block);
+        if from.is_empty() || from.len() > MOST_WAYS || !from.iter().all(|&b| self.inside.body[b]) {
+            return None;
+        }
+        let end = |b: usize| (b, self.region.blocks[b].ops.len());
+        from.iter().try_fold(0, |most, &b| Some(self.of(end(b), word, depth, hops)?.max(most)))
     }
 
     /// Of a guest word that the block does not compute.
@@ -111,16 +150,16 @@ impl Strides<'_> {
             }
         }
         let rest = match other {
-            Some((block, at)) => self.of_op(block, at, depth - 1)?,
+            Some(at) => self.of_op(at, depth - 1, 0)?,
             None => 0,
         };
         Some(moved.saturating_add(rest))
     }
 
-    fn of_op(&self, block: usize, at: usize, depth: u32) -> Option<i64> {
+    fn of_op(&self, (block, at): (usize, usize), depth: u32, hops: u32) -> Option<i64> {
         use Opcode::*;
         let op = &self.region.blocks[block].ops[at];
-        let of = |word| self.of(block, at, word, depth);
+        let of = |word| self.of((block, at), word, depth, hops);
         let shift = |n: i64| of(op.b).map(|s| s.saturating_mul(1 << n.clamp(0, 16)));
         let sum = |b: Option<i64>| Some(b?.saturating_add(of(op.c)?));
         match op.code {

@@ -12,7 +12,7 @@
 
 use super::flow::Flow;
 use super::kind::{Kind, kind};
-use super::loops::Loops;
+use super::loops::{Loops, WIDEST};
 use crate::exec::core::PAGE_SLOTS;
 use crate::ir::op::Reg;
 use crate::ir::{Op, Opcode};
@@ -48,13 +48,12 @@ pub struct Pages {
     pub slots: Vec<Home>,
 }
 
-/// Loads or stores through one base register, which of its [values](value_of), and which of its [near](Near) groups.
+/// Loads or stores through one base register, which of its [values](value_of), and which of its [near](Near) groups. Of accesses
+/// that are not far from [one word](Loops::root) that is the base, and they are a group of their own.
 type Key = (bool, Reg, u16, u16);
 
 /// A pointer that moves further in an iteration leaves its page too often to ask for the next one each time.
 const FARTHEST: i64 = 128;
-/// One that moves further than this, as to anywhere in a table, leaves it too often for a slot.
-const WIDEST: i64 = 2048;
 /// Offsets from one base that are further apart than this are in different pages too often for one slot.
 const NEAR: i64 = 256;
 /// More slots of a loop than this in variables leave too few registers for the guest's words.
@@ -70,14 +69,17 @@ fn access(rules: &GuestRules, op: &Op) -> Option<(bool, Reg)> {
 }
 
 /// The accesses of a region by base, and within that in groups whose offsets are near each other.
-struct Near {
+struct Near<'a> {
+    region: &'a Region,
+    flow: &'a Flow,
+    loops: &'a Loops,
     rules: GuestRules,
     /// Where groups start.
     starts: FxHashMap<(bool, Reg), Vec<i64>>,
 }
 
-impl Near {
-    fn new(region: &Region) -> Near {
+impl<'a> Near<'a> {
+    fn new(region: &'a Region, flow: &'a Flow, loops: &'a Loops) -> Near<'a> {
         let rules = region.rules;
         let mut offsets: FxHashMap<(bool, Reg), Vec<i64>> = FxHashMap::default();
         for op in region.blocks.iter().flat_map(|b| &b.ops) {
@@ -94,17 +96,26 @@ impl Near {
                 new
             });
         }
-        Near { rules, starts: offsets }
+        Near { region, flow, loops, rules, starts: offsets }
     }
 
-    /// The key of op `at`, if it is an access.
-    fn key(&self, ops: &[Op], at: usize) -> Option<Key> {
+    /// The key of op `at` of `block`, if it is an access.
+    fn key(&self, block: usize, at: usize) -> Option<Key> {
+        let ops = &self.region.blocks[block].ops;
         let op = ops.get(at)?;
         let (store, base) = access(&self.rules, op)?;
+        if let Some(root) = self.loops.root(self.region, self.flow, (block, at), base) {
+            return Some((store, root, 0, u16::MAX));
+        }
         let starts = self.starts.get(&(store, base))?;
         let group = starts.partition_point(|&start| start <= op.imm).saturating_sub(1);
         let number = |n| u16::try_from(n).unwrap_or(u16::MAX);
         Some((store, base, number(value_of(ops, at, base)), number(group)))
+    }
+
+    /// How far the access moves in an iteration, if that is not too far for a slot.
+    fn moves(&self, block: usize, at: usize, op: &Op) -> Option<i64> {
+        self.loops.stride(self.region, self.flow, (block, at), op.b).filter(|&s| s <= WIDEST)
     }
 }
 
@@ -139,7 +150,8 @@ fn pass(rules: &GuestRules, known: &mut Known, op: &Op, key: Option<Key>) {
 impl Pages {
     /// Decides for each access of `region`.
     pub fn new(region: &Region, flow: &Flow) -> Pages {
-        let (loops, near) = (Loops::new(region, flow), Near::new(region));
+        let loops = Loops::new(region, flow);
+        let near = Near::new(region, flow, &loops);
         let carried = carried(region, flow, &loops, &near);
         let mut pages = Pages { modes: FxHashMap::default(), slots: Vec::new() };
         let mut slots: FxHashMap<Key, usize> = FxHashMap::default();
@@ -148,10 +160,10 @@ impl Pages {
             let mut known = starts_with(flow, block, &ends);
             let ops = &region.blocks[block].ops;
             for (at, op) in ops.iter().enumerate() {
-                let key = near.key(ops, at);
+                let key = near.key(block, at);
                 if let Some(key) = key {
                     let home = loops.innermost[block].and_then(|l| carried[l].get(&key));
-                    let moves = home.and_then(|_| moves(&loops, region, block, at, op));
+                    let moves = home.and_then(|_| near.moves(block, at, op));
                     if (moves.is_some() || known.contains(&key))
                         && let Some(slot) = pages.slot(&mut slots, key, home)
                     {
@@ -166,9 +178,8 @@ impl Pages {
         }
         // Whoever looks up for a key that has a slot keeps what it found.
         for &block in &flow.order {
-            let ops = &region.blocks[block].ops;
-            for at in 0..ops.len() {
-                if let Some(&slot) = near.key(ops, at).and_then(|k| slots.get(&k)) {
+            for at in 0..region.blocks[block].ops.len() {
+                if let Some(&slot) = near.key(block, at).and_then(|k| slots.get(&k)) {
                     pages.modes.entry((block, at)).or_insert(Mode::Keep(slot));
                 }
             }
@@ -196,11 +207,6 @@ impl Pages {
     }
 }
 
-/// How far the access moves in an iteration, if that is not too far for a slot.
-fn moves(loops: &Loops, region: &Region, block: usize, at: usize, op: &Op) -> Option<i64> {
-    loops.stride(region, block, at, op.b).filter(|&s| s <= WIDEST)
-}
-
 /// What is known at the start of a block: what is known at the end of all blocks before it.
 fn starts_with(flow: &Flow, block: usize, ends: &[Option<Known>]) -> Known {
     if flow.header[block] {
@@ -222,8 +228,8 @@ fn carried(region: &Region, flow: &Flow, loops: &Loops, near: &Near) -> Vec<FxHa
         let Some(inside) = loops.innermost[block] else { continue };
         let ops = &region.blocks[block].ops;
         for (at, op) in ops.iter().enumerate() {
-            if let Some(key) = near.key(ops, at)
-                && moves(loops, region, block, at, op).is_some()
+            if let Some(key) = near.key(block, at)
+                && near.moves(block, at, op).is_some()
             {
                 *counts[inside].entry(key).or_default() += 1;
             }
