@@ -2,8 +2,9 @@
 //!
 //! The problem: results and accumulated flags must be the interpreter's bit for bit, while Cranelift does not know that
 //! float instructions raise flags. At `opt_level=none` it moves none and folds none, but two things matter:
-//! - An instruction whose result nobody uses is not emitted, and its flags are lost. A result here is always an operand of a
-//!   branch, or one of two arguments of a block, or stored: these count as uses even where the guest never reads the word again.
+//! - An instruction whose result nobody uses is not emitted, and its flags are lost. A result here is an operand of a branch at the end
+//!   of the block at the latest, or read by an instruction of which that is true, or stored ([`loose`] sees to that): these count as uses
+//!   even where the guest never reads the word again.
 //! - A comparison is emitted where its result is used, and once more for each use. So results of comparisons reach the guest as block
 //!   parameters, out of reach of that.
 //!
