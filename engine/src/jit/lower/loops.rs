@@ -70,7 +70,7 @@ impl Loops {
         if inside.calls { None } else { Strides { region, flow, inside }.of(at, word, 4, 3) }
     }
 
-    /// The word that does not change in the loop and from which `base`, a sum as op `at` of `block` reads it, is not far off.
+    /// The word that moves little in the loop and from which `base`, a sum as op `at` of `block` reads it, is not far off.
     pub fn root(&self, region: &Region, flow: &Flow, (block, at): (usize, usize), base: Reg) -> Option<Reg> {
         let ops = &region.blocks[block].ops;
         let def = ops[..at].iter().rposition(|op| writes(op, base))?;
@@ -78,7 +78,7 @@ impl Loops {
         let steady = |word: Reg| {
             word < region.rules.temps
                 && !ops.iter().any(|op| writes(op, word))
-                && self.stride(region, flow, (block, def), word) == Some(0)
+                && self.stride(region, flow, (block, def), word).is_some_and(|s| s <= WIDEST)
         };
         let near = |word: Reg| self.stride(region, flow, (block, def), word).is_some_and(|s| s <= WIDEST);
         let ways = [(op.b, op.c), (op.c, op.b)];

@@ -115,6 +115,9 @@ impl<'a> Near<'a> {
 
     /// How far the access moves in an iteration, if that is not too far for a slot.
     fn moves(&self, block: usize, at: usize, op: &Op) -> Option<i64> {
+        if self.loops.root(self.region, self.flow, (block, at), op.b).is_some() {
+            return Some(WIDEST);
+        }
         self.loops.stride(self.region, self.flow, (block, at), op.b).filter(|&s| s <= WIDEST)
     }
 }
