@@ -60,7 +60,7 @@ pub fn direct(ops: &[Op], bytes: u32) -> Vec<i64> {
 /// The likely targets of the jump that ends the block at `at`, relative to the block. `find` looks blocks up; of those, only such as lie in
 /// the jump's page are guessed.
 pub fn guess(at: Place, find: &mut dyn FnMut(Place) -> Option<Arc<Code>>) -> Vec<i64> {
-    let near = (at - BEFORE & !1..at + BEHIND).step_by(2).filter(|&to| page_of(to) == page_of(at));
+    let near = ((at - BEFORE) & !1..at + BEHIND).step_by(2).filter(|&to| page_of(to) == page_of(at));
     let (mut starts, mut named) = (Vec::new(), FxHashSet::default());
     for start in near {
         let Some(code) = find(start) else { continue };
