@@ -5,6 +5,9 @@
 //! else. Behind the executable mapping, in the same reservation, lie the records: plain memory, never executable. Code
 //! reaches its record rip-relative, so the distance must fit 31 bits, and bytes never change once written. Records come in few
 //! sizes, most in the smallest, so theirs is a free list for each.
+//!
+//! Guests run more code than the host's caches hold. What a translation seldom runs (its cold part) lies in an area of its own, so that
+//! the other is dense.
 
 use super::across::{CERTIFICATE_WORDS, MOST_HARTS};
 use super::emitted::Emitted;
@@ -15,10 +18,13 @@ use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::c_void;
+use std::ops::Range;
 use std::sync::atomic::AtomicU64;
 
 /// Most code that an arena can hold; address space, not memory.
 pub const CODE_SPACE: usize = 512 << 20;
+/// Of that, what holds hot parts; cold ones lie behind.
+const HOT_SPACE: usize = 320 << 20;
 /// Address space for records.
 const RECORD_SPACE: usize = 256 << 20;
 /// Granule of code: entries are aligned to it.
@@ -46,9 +52,9 @@ struct Space {
 }
 
 impl Space {
-    fn new(len: usize, granule: usize) -> Space {
+    fn new(range: Range<usize>, granule: usize) -> Space {
         let mut space = Space { by_offset: BTreeMap::new(), by_len: BTreeSet::new(), granule, used: 0 };
-        space.insert(0, len);
+        space.insert(range.start, range.len());
         space
     }
 
@@ -122,19 +128,30 @@ impl Records {
 /// A translation's place. Not freed by dropping: whoever owns it hands it back once no hart can be inside.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Place {
+    /// Where the hot part is, and how much room it has.
     code: (usize, usize),
+    /// The same of the cold part, if there is one.
+    cold: (usize, usize),
+    /// Offset in the code at which the cold part begins.
+    cut: usize,
     record: (usize, usize),
 }
 
 impl Place {
     /// Bytes of code memory.
     pub fn code_bytes(&self) -> usize {
-        self.code.1
+        self.code.1 + self.cold.1
+    }
+
+    /// Where in the space for code the byte at this offset of the code is.
+    fn at(&self, offset: usize) -> usize {
+        if offset < self.cut { self.code.0 + offset } else { self.cold.0 + offset - self.cut }
     }
 }
 
 struct Spaces {
     code: Space,
+    cold: Space,
     records: Records,
     /// Bytes of code from the start that were [gathered](large::gather) into large pages, or are not going to be.
     gathered: usize,
@@ -197,47 +214,45 @@ impl Arena {
                 return Err(e.into());
             }
         };
-        let code = Space::new(CODE_SPACE, CODE_GRANULE);
-        let spaces = Spaces { code, records: Records::default(), gathered: 0 };
+        let code = Space::new(0..HOT_SPACE, CODE_GRANULE);
+        let cold = Space::new(HOT_SPACE..CODE_SPACE, CODE_GRANULE);
+        let spaces = Spaces { code, cold, records: Records::default(), gathered: 0 };
         large::ask(base.cast::<u8>().wrapping_add(CODE_SPACE), RECORD_SPACE);
         Ok(Arena { base: base.cast(), alias: alias.cast(), spaces: Mutex::new(spaces) })
     }
 
     /// Bytes of code in use.
     pub fn code_bytes(&self) -> usize {
-        self.spaces.lock().code.used
+        let spaces = self.spaces.lock();
+        spaces.code.used + spaces.cold.used
     }
 
     /// Puts a translation in for a machine of `harts`; its record's slots hold their stubs, the entry word the code's entry. `None`: no room.
     pub fn install(&self, emitted: &Emitted, heat: i32, gone: u64, harts: usize) -> Option<Place> {
         let words = emitted.words() + emitted.certificate_words(harts);
-        let place = self.reserve(emitted.code.len(), words)?;
-        let entry = self.entry(&place);
-        let record = self.record_address(&place);
-        // SAFETY: the place is inside of the writable alias, and nobody else has it.
-        let code = unsafe { std::slice::from_raw_parts_mut(self.alias.add(place.code.0), place.code.1) };
-        let (body, rest) = code.split_at_mut(emitted.code.len());
-        body.copy_from_slice(&emitted.code);
-        // What runs past the end traps.
-        rest.fill(0xcc);
-        for r in &emitted.refs {
-            let at = r.at as usize;
-            let from = entry + at as u64 + 4;
-            let distance = (record as i64 + r.offset as i64 - from as i64) as i32;
-            match body.get_mut(at..at + 4) {
-                Some(field) => field.copy_from_slice(&distance.to_le_bytes()),
-                None => {
-                    self.free(place);
-                    return None;
-                }
-            }
+        let place = self.reserve(emitted.parts(), words)?;
+        let (hot, cold) = emitted.code.split_at(place.cut);
+        // SAFETY: the place is inside of the writable alias, and nobody else has it; its parts do not overlap.
+        let mut parts = unsafe {
+            [place.code, place.cold].map(|(at, len)| std::slice::from_raw_parts_mut(self.alias.add(at), len))
+        };
+        for (to, from) in parts.iter_mut().zip([hot, cold]) {
+            let (body, rest) = to.split_at_mut(from.len());
+            body.copy_from_slice(from);
+            // What runs past the end traps.
+            rest.fill(0xcc);
         }
+        if self.fill_in(emitted, &place, &mut parts).is_none() {
+            self.free(place);
+            return None;
+        }
+        let entry = self.entry(&place);
         use std::sync::atomic::Ordering::Relaxed;
         let head = self.record(&place);
         head.heat.store(heat, Relaxed);
         head.left.store(0, Relaxed);
         for (i, &stub) in emitted.stubs.iter().enumerate() {
-            self.link(&place, i).store(entry + stub as u64, Relaxed);
+            self.link(&place, i).store(self.address(&place, stub), Relaxed);
         }
         (emitted.stubs.len()..words).for_each(|i| self.link(&place, i).store(0, Relaxed));
         // Release: who finds the entry finds the rest too.
@@ -246,17 +261,37 @@ impl Arena {
         Some(place)
     }
 
-    fn reserve(&self, code: usize, words: usize) -> Option<Place> {
-        let mut spaces = self.spaces.lock();
-        let code = spaces.code.alloc(code.max(1))?;
-        self.gather(&mut spaces, code.0 + code.1);
-        match spaces.records.alloc(record_bytes(words)) {
-            Some(record) => Some(Place { code, record }),
-            None => {
-                spaces.code.free(code.0, code.1);
-                None
-            }
+    /// Fills in the distances from part to part, and to the record. `None`: a field lies outside of its part.
+    fn fill_in(&self, emitted: &Emitted, place: &Place, parts: &mut [&mut [u8]; 2]) -> Option<()> {
+        let cut = place.cut;
+        // How much further away the cold part is than behind the hot one.
+        let further = place.at(cut) as i64 - (place.code.0 + cut) as i64;
+        for &at in &emitted.joins {
+            let field = field(parts, cut, at)?;
+            let by = if (at as usize) < cut { further } else { -further };
+            *field = ((i64::from(i32::from_le_bytes(*field)) + by) as i32).to_le_bytes();
         }
+        let record = self.record_address(place) as i64;
+        for r in &emitted.refs {
+            let from = self.address(place, r.at) as i64 + 4;
+            *field(parts, cut, r.at)? = ((record + i64::from(r.offset) - from) as i32).to_le_bytes();
+        }
+        Some(())
+    }
+
+    fn reserve(&self, (hot, cold): (usize, usize), words: usize) -> Option<Place> {
+        let mut spaces = self.spaces.lock();
+        let code = spaces.code.alloc(hot.max(1))?;
+        self.gather(&mut spaces, code.0 + code.1);
+        let other = if cold == 0 { Some((0, 0)) } else { spaces.cold.alloc(cold) };
+        let record = spaces.records.alloc(record_bytes(words));
+        if let (Some(cold), Some(record)) = (other, record) {
+            return Some(Place { code, cold, cut: hot, record });
+        }
+        spaces.code.free(code.0, code.1);
+        other.filter(|cold| cold.1 != 0).into_iter().for_each(|cold| spaces.cold.free(cold.0, cold.1));
+        record.into_iter().for_each(|record| spaces.records.free(record));
+        None
     }
 
     /// Code has come up to `end`: what lies in whole large pages before it is full. One at a time, and each only once.
@@ -265,12 +300,17 @@ impl Arena {
             return;
         }
         let done = large::gather(self.base.wrapping_add(spaces.gathered), LARGE);
-        spaces.gathered = if done { spaces.gathered + LARGE } else { CODE_SPACE };
+        spaces.gathered = if done { spaces.gathered + LARGE } else { HOT_SPACE };
     }
 
     /// Address of a translation's first instruction.
     pub fn entry(&self, place: &Place) -> u64 {
         self.base as u64 + place.code.0 as u64
+    }
+
+    /// Address of the byte at this offset of a translation's code.
+    pub fn address(&self, place: &Place, offset: u32) -> u64 {
+        self.base as u64 + place.at(offset as usize) as u64
     }
 
     /// Granules of the largest record.
@@ -306,6 +346,9 @@ impl Arena {
     pub fn free(&self, place: Place) {
         let mut spaces = self.spaces.lock();
         spaces.code.free(place.code.0, place.code.1);
+        if place.cold.1 != 0 {
+            spaces.cold.free(place.cold.0, place.cold.1);
+        }
         spaces.records.free(place.record);
     }
 
@@ -315,6 +358,13 @@ impl Arena {
         // SAFETY: code bytes do not change while the place is held.
         unsafe { std::slice::from_raw_parts(self.base.add(place.code.0), place.code.1) }.to_vec()
     }
+}
+
+/// The four bytes at this offset of code that is in two parts; the second begins at `cut`.
+fn field<'a>(parts: &'a mut [&mut [u8]; 2], cut: usize, at: u32) -> Option<&'a mut [u8; 4]> {
+    let at = at as usize;
+    let (part, at) = if at < cut { (0, at) } else { (1, at - cut) };
+    parts[part].get_mut(at..at + 4)?.try_into().ok()
 }
 
 impl Drop for Arena {
@@ -336,7 +386,7 @@ mod tests {
 
     #[test]
     fn freed_space_is_found_again_whole() {
-        let mut space = Space::new(1 << 20, 32);
+        let mut space = Space::new(0..1 << 20, 32);
         let places: Vec<_> = (0..100).filter_map(|i| space.alloc(100 + i)).collect();
         assert_eq!(places.len(), 100);
         // Every second one first, so that holes must grow together from both sides.
@@ -370,6 +420,36 @@ mod tests {
         arena.free(first);
         arena.free(place);
         assert_eq!(arena.code_bytes(), 0);
+    }
+
+    #[test]
+    fn cold_parts_lie_elsewhere_and_are_reached() {
+        let arena = Arena::new().expect("arena");
+        // jmp from hot to cold and back, each to the byte behind the other; the record from both.
+        let mut code = vec![0xe9, 0, 0, 0, 0, 0xc3, 0, 0, 0, 0];
+        code.extend([0xe9, 0, 0, 0, 0, 0xc3, 0, 0, 0, 0]);
+        code[1..5].copy_from_slice(&(15i32 - 5).to_le_bytes());
+        code[11..15].copy_from_slice(&(5i32 - 15).to_le_bytes());
+        let refs = [6, 16].map(|at| RecordRef { at, offset: link_offset(0) }).to_vec();
+        let joins = vec![1, 11];
+        let emitted = Emitted { code, refs, joins, cold: Some(10), stubs: vec![15], ..Emitted::default() };
+        for _ in 0..2 {
+            let place = arena.install(&emitted, 0, 0, 1).expect("room");
+            let leads = |at: u32| {
+                let field = arena.address(&place, at) as *const i32;
+                // SAFETY: readable code, as long as the place is held.
+                let distance = unsafe { field.read_unaligned() };
+                (field as u64 + 4).wrapping_add(distance as i64 as u64)
+            };
+            assert_eq!([leads(1), leads(11)], [arena.address(&place, 15), arena.address(&place, 5)]);
+            let record = arena.record_address(&place) + link_offset(0) as u64;
+            assert_eq!([leads(6), leads(16)], [record; 2]);
+            assert!(arena.address(&place, 10) >= arena.base as u64 + HOT_SPACE as u64);
+            assert_eq!(arena.link(&place, 0).load(Relaxed), arena.address(&place, 15));
+            assert_eq!((place.code_bytes(), arena.code_bytes()), (64, 64));
+            arena.free(place);
+            assert_eq!(arena.code_bytes(), 0);
+        }
     }
 
     #[test]

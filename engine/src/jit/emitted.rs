@@ -18,6 +18,10 @@ pub struct RecordRef {
 pub struct Emitted {
     /// The bytes; the entry is the first.
     pub code: Vec<u8>,
+    /// Where the cold part begins, if there is one: from there to the end the code may lie elsewhere.
+    pub cold: Option<u32>,
+    /// Displacements, of 32 bits, from one part to the other: what they hold is good where cold code lies behind hot.
+    pub joins: Vec<u32>,
     /// Where the distance to the record is to be filled in.
     pub refs: Vec<RecordRef>,
     /// For each link slot of the record the offset in `code` of the cold stub that it holds while it is not linked.
@@ -29,6 +33,12 @@ pub struct Emitted {
 }
 
 impl Emitted {
+    /// Bytes that are run most, and the rest.
+    pub fn parts(&self) -> (usize, usize) {
+        let hot = self.cold.map_or(self.code.len(), |at| at as usize);
+        (hot, self.code.len() - hot)
+    }
+
     /// Words of the record behind its head and before the certificates.
     pub fn words(&self) -> usize {
         self.stubs.len() + self.sites.iter().map(Site::words).sum::<usize>()

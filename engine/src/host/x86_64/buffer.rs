@@ -181,14 +181,16 @@ impl Buffer {
         (if self.side == COLD { self.other.len } else { self.now.len }) as u32
     }
 
-    /// The code: hot part, cold part. It takes the place of what is in `code`.
-    pub fn finish_into(&mut self, code: &mut Vec<u8>) -> Result<(), Unfinished> {
+    /// The code: hot part, cold part, and the fields with distances from one to the other. They take the place of what is in `code` and
+    /// `joins`. Returns where the cold part begins.
+    pub fn finish_into(&mut self, code: &mut Vec<u8>, joins: &mut Vec<u32>) -> Result<u32, Unfinished> {
         self.hot();
         let (hot, cold) = match (self.now.contents(), self.other.contents()) {
             (Some(hot), Some(cold)) => (hot, cold),
             _ => return Err(Unfinished::TooLong),
         };
         code.clear();
+        joins.clear();
         code.extend_from_slice(hot);
         code.extend_from_slice(cold);
         if !self.ahead.is_empty() {
@@ -203,20 +205,26 @@ impl Buffer {
             let distance = target - i64::from(self.resolve(f.from));
             let at = self.resolve(f.at) as usize;
             let field = code.get_mut(at..at + usize::from(f.size)).ok_or(Unfinished::Label)?;
+            if (place ^ f.at) & COLD != 0 {
+                if f.size != 4 {
+                    return Err(Unfinished::Label);
+                }
+                joins.push(at as u32);
+            }
             match f.size {
                 1 => field
                     .copy_from_slice(&i8::try_from(distance).map_err(|_| Unfinished::Label)?.to_le_bytes()),
                 _ => field.copy_from_slice(&(distance as i32).to_le_bytes()),
             }
         }
-        Ok(())
+        Ok(self.hot_len())
     }
 
     /// The code in memory of its own.
     #[cfg(test)]
     pub fn finish(&mut self) -> Result<Vec<u8>, Unfinished> {
         let mut code = vec![1];
-        self.finish_into(&mut code).map(|()| code)
+        self.finish_into(&mut code, &mut Vec::new()).map(|_| code)
     }
 
     #[inline]
@@ -416,6 +424,8 @@ mod tests {
             // jz rel32; ret; nop | nop; jmp rel32
             assert_eq!(code, [0x0f, 0x84, 2, 0, 0, 0, 0xc3, 0x90, 0x90, 0xe9, 0xf8, 0xff, 0xff, 0xff]);
             assert_eq!((b.resolve(at), b.offset_of(back)), (8, 6));
+            let mut joins = Vec::new();
+            assert_eq!((b.finish_into(&mut Vec::new(), &mut joins), joins), (Ok(8), vec![2, 10]));
         }
     }
 

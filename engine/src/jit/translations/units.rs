@@ -114,7 +114,7 @@ impl Unit {
 
     /// What slot `n` holds while it is not linked.
     fn stub(&self, arena: &Arena, n: usize) -> u64 {
-        arena.entry(&self.place) + u64::from(self.links[n].stub)
+        arena.address(&self.place, self.links[n].stub)
     }
 }
 

@@ -180,12 +180,17 @@ impl Tier1 {
         if self.stuck {
             return Err(Failed::Internal);
         }
+        if !self.constants.is_empty() {
+            // Both parts are placed at multiples of 16, one behind the other or not, so that ops are aligned.
+            self.buf.hot();
+            self.buf.align(align_of::<Op>(), 0xcc);
+        }
         let code = &mut out.code;
-        self.buf.finish_into(code).map_err(|e| match e {
+        let hot = self.buf.finish_into(code, &mut out.joins).map_err(|e| match e {
             Unfinished::TooLong => Failed::TooLong,
             Unfinished::Label => Failed::Internal,
         })?;
-        // The arena places code at multiples of 16, so that ops are aligned.
+        out.cold = Some(hot);
         if !self.constants.is_empty() {
             code.resize(code.len().next_multiple_of(align_of::<Op>()), 0xcc);
         }
@@ -194,6 +199,9 @@ impl Tier1 {
             let distance = code.len() as i32 - (at as i32 + 4);
             let field = code.get_mut(at..at + 4).ok_or(Failed::Internal)?;
             field.copy_from_slice(&distance.to_le_bytes());
+            if at < hot as usize {
+                out.joins.push(at as u32);
+            }
             code.extend_from_slice(&bytes_of(op));
         }
         let refs =
