@@ -54,8 +54,8 @@ impl<G: Guest> Cpu<G> {
         }
         let spaces: SmallVec<[_; MOST_PAGES]> =
             pages.iter().map(|(number, _)| self.tlb.answer_space(address(number))).collect();
-        // Pages of both kinds: answers rest on this address space's.
-        let Some(space) = spaces.iter().find(|s| **s != spaces[0]).or(spaces.first()) else {
+        // Global pages beside others: no one tag moves with all of them.
+        let Some(space) = spaces.first().filter(|first| spaces.iter().all(|s| s == *first)) else {
             return Look::Other;
         };
         let tag = Jumps::tag(*space, G::block_key(self));
