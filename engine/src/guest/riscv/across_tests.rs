@@ -5,6 +5,7 @@ use super::Riscv;
 use super::space_tests::{GLOBAL, RAM, SEEN, TABLES, kernel, leaf, map_second, page, run_of, sfence};
 use crate::exec::mode::Mode;
 use crate::exec::vcpu::Vcpu;
+use crate::jit::across::{Look, PageMap};
 use crate::tier::events::What;
 
 /// Rounds of the loop in a call.
@@ -108,6 +109,34 @@ fn fences_of_one_address_space_void_its_certificates() {
                 assert_eq!(sum(v), pages.iter().sum::<u64>(), "{mode:?}, va {va}, turn {turn}");
             }
         }
+    }
+}
+
+#[test]
+fn a_certificate_is_void_after_a_fence_for_any_of_its_pages() {
+    for (first, second, all) in (0..8).map(|n| (GLOBAL * (n & 1), GLOBAL * (n >> 1 & 1), n >> 2 != 0)) {
+        let v = &mut looping(Mode::Interpreter, sfence(false, !all), first);
+        v.cpu.regs[15] = 9;
+        map_both(v, [3, 3], second);
+        let mut pages = PageMap::of_entry(page(2));
+        assert_eq!(pages.get_or(1, || Some(page(3))), Some(page(3)));
+        run_of(v, 2, ROUND);
+        v.cpu.core.pc = SEEN + 0xff8;
+        // The second look is sure to find the tables filled, and the tag where the first has left it.
+        let looks = [(); 2].map(|()| v.cpu.look_at_pages(&pages));
+        v.cpu.core.pc = RAM;
+        let case = format!("global {first:#x} {second:#x}, all {all}");
+        if first != second {
+            assert_eq!(looks, [Look::Other; 2], "{case}");
+            continue;
+        }
+        let Look::Good { tag, page } = looks[1] else { panic!("{case}: {looks:?}") };
+        assert_eq!(page, SEEN);
+        assert!(v.cpu.tags().contains(&tag), "{case}");
+        v.cpu.regs[15] = 1;
+        run_of(v, 1, ROUND);
+        let dead = all || first == 0;
+        assert_eq!(!v.cpu.tags().contains(&tag), dead, "{case}");
     }
 }
 
