@@ -2,7 +2,7 @@
 
 use super::api::{
     AfterSave, CodePin, Command, EngineMode, Event, GuestExit, HartStatus, MachineEnd, MachineHandle,
-    Request, RunState, SerialPort, Severity, StartOptions, UserError, channel,
+    Request, RunState, SerialPort, Severity, Source, StartOptions, Status, UserError, channel,
 };
 use super::build::{Machine, sentence};
 use super::save;
@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, select};
 use devices::backend::chardev::CharInput;
 use devices::block::MessageFn;
 use engine::exec::cpu::MachineEvent;
+use engine::exec::engine::Engine;
 use engine::tier::pins::PinError;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -63,6 +64,25 @@ struct Runner {
 enum Next {
     On,
     Off(GuestExit),
+}
+
+impl Source for Machine {
+    fn counters(&self, status: &mut Status) {
+        let engine = &self.engine;
+        status.engine = engine.settings().mode().into();
+        status.tiers = engine.tiers();
+        status.pins = engine.pins().into_iter().map(CodePin).collect();
+        status.uptime_ns = self.clock.now_ns();
+        for (i, hart) in status.harts.iter_mut().enumerate() {
+            let (retired, idle_ns, started) = engine.progress(i).unwrap_or_default();
+            *hart = HartStatus { retired, idle_ns, started };
+        }
+        (status.disk, status.net) = self.traffic.read();
+    }
+
+    fn engine(&self) -> Option<&dyn Engine> {
+        Some(&*self.engine)
+    }
 }
 
 /// Moves what was typed at port `n` to its device.
@@ -118,19 +138,7 @@ impl Runner {
     fn adopt(&mut self, machine: Machine) {
         *self.typed.lock() = machine.typed.clone();
         let machine = Arc::new(machine);
-        let watched = machine.clone();
-        self.end.set_counters(Box::new(move |status| {
-            let engine = &watched.engine;
-            status.engine = engine.settings().mode().into();
-            status.tiers = engine.tiers();
-            status.pins = engine.pins().into_iter().map(CodePin).collect();
-            status.uptime_ns = watched.clock.now_ns();
-            for (i, hart) in status.harts.iter_mut().enumerate() {
-                let (retired, idle_ns, started) = engine.progress(i).unwrap_or_default();
-                *hart = HartStatus { retired, idle_ns, started };
-            }
-            (status.disk, status.net) = watched.traffic.read();
-        }));
+        self.end.set_source(machine.clone());
         self.machine = Some(machine);
     }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::config::Boot;
 use crate::gui::Launch;
-use crate::machine::api::{EngineMode, Event, GuestExit, MachineEnd, StartOptions, channel};
+use crate::machine::api::{EngineMode, Event, GuestExit, MachineEnd, StartOptions, Status, channel};
 use egui::{Key, Modifiers};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
@@ -360,7 +360,9 @@ fn code_is_pinned_and_unpinned_in_a_dialog() {
     b.click("Pin");
     let pin: crate::machine::api::CodePin = "0x80200000-0x80201000=tier2".parse().expect("a pin");
     assert_eq!(b.commands(0), [Command::Pin(pin.clone())]);
-    b.with_machine(0, |end| end.set_counters(Box::new(move |status| status.pins = vec![pin.clone()])));
+    b.with_machine(0, |end| {
+        end.set_source(Arc::new(move |status: &mut Status| status.pins = vec![pin.clone()]))
+    });
     b.until("listed", |b| b.has("Unpin 0x80200000-0x80201000"));
     b.click("Unpin 0x80200000-0x80201000");
     let range = "0x80200000-0x80201000".parse().expect("a range");

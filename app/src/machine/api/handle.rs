@@ -4,6 +4,7 @@ use super::{
     Command, EngineMode, Event, Request, RequestId, RunState, SerialPort, Status, Traffic, UserError,
 };
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use engine::exec::engine::Engine;
 use engine::exec::mode::TierCounts;
 use parking_lot::{Condvar, Mutex, RwLock};
 use std::collections::VecDeque;
@@ -18,8 +19,21 @@ const EVENT_RING: usize = 1024;
 /// Counters are copied at most this often.
 const COUNTER_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Fills in the counters of a [`Status`] (all but its state) from atomics; called on the reader's thread.
-pub type CounterSource = Box<dyn Fn(&mut Status) + Send + Sync>;
+/// What a machine shows of itself while it is there. Called on the reader's thread.
+pub trait Source: Send + Sync {
+    /// Fills in the counters of a [`Status`] (all but its state) from atomics.
+    fn counters(&self, status: &mut Status);
+    /// Its harts and their code, if it lets others look at them.
+    fn engine(&self) -> Option<&dyn Engine> {
+        None
+    }
+}
+
+impl<F: Fn(&mut Status) + Send + Sync> Source for F {
+    fn counters(&self, status: &mut Status) {
+        self(status);
+    }
+}
 
 /// One subscriber's flag: set by news, cleared by [`Subscription::acknowledge`], so that a chatty guest costs one wake each time the subscriber looks.
 struct Slot {
@@ -88,7 +102,6 @@ struct EventLog {
 struct Counters {
     status: Arc<Status>,
     copied: Option<Instant>,
-    source: Option<CounterSource>,
 }
 
 struct Shared {
@@ -96,6 +109,8 @@ struct Shared {
     next_request: AtomicU64,
     events: Mutex<EventLog>,
     counters: Mutex<Counters>,
+    /// Locked before the counters.
+    source: RwLock<Option<Arc<dyn Source>>>,
     serial: Vec<SerialPort>,
     wakers: Arc<Wakers>,
 }
@@ -137,7 +152,8 @@ pub fn channel(
         name: name.to_owned(),
         next_request: AtomicU64::new(1),
         events: Mutex::default(),
-        counters: Mutex::new(Counters { status: Arc::new(status), copied: None, source: None }),
+        counters: Mutex::new(Counters { status: Arc::new(status), copied: None }),
+        source: RwLock::default(),
         serial,
         wakers,
     });
@@ -169,11 +185,18 @@ impl MachineHandle {
 
     /// Counters, at most 100 ms old; state and engine are always of now.
     pub fn status(&self) -> Arc<Status> {
+        let source = self.shared.source.read();
         let mut counters = self.shared.counters.lock();
         if counters.copied.is_none_or(|t| t.elapsed() >= COUNTER_INTERVAL) {
-            counters.refresh();
+            counters.refresh(source.as_deref());
         }
         counters.status.clone()
+    }
+
+    /// Looks at harts and code of the machine, on this thread; `None` once it is off. Be quick: a machine that ends, or is reset, waits
+    /// for whoever looks.
+    pub fn look<R>(&self, look: impl FnOnce(&dyn Engine) -> R) -> Option<R> {
+        self.shared.source.read().as_ref()?.engine().map(look)
     }
 
     /// Where the machine is in its life.
@@ -209,9 +232,9 @@ impl MachineHandle {
 }
 
 impl Counters {
-    fn refresh(&mut self) {
-        if let Some(source) = &self.source {
-            source(Arc::make_mut(&mut self.status));
+    fn refresh(&mut self, source: Option<&dyn Source>) {
+        if let Some(source) = source {
+            source.counters(Arc::make_mut(&mut self.status));
         }
         self.copied = Some(Instant::now());
     }
@@ -221,11 +244,12 @@ impl MachineEnd {
     /// Enters a state and tells everybody.
     pub fn set_state(&self, state: RunState) {
         {
+            let source = self.shared.source.read();
             let mut counters = self.shared.counters.lock();
             if counters.status.state == state {
                 return;
             }
-            counters.refresh();
+            counters.refresh(source.as_deref());
             Arc::make_mut(&mut counters.status).state = state.clone();
         }
         self.emit(Event::StateChanged(state));
@@ -238,15 +262,15 @@ impl MachineEnd {
     }
 
     /// Sets where counters come from. The source is kept until [`MachineEnd::freeze_counters`]; after that no reader is in it.
-    pub fn set_counters(&self, source: CounterSource) {
-        self.shared.counters.lock().source = Some(source);
+    pub fn set_source(&self, source: Arc<dyn Source>) {
+        *self.shared.source.write() = Some(source);
     }
 
     /// Takes a last copy of the counters and drops their source (and what it holds).
     pub fn freeze_counters(&self) {
-        let mut counters = self.shared.counters.lock();
-        counters.refresh();
-        counters.source = None;
+        let mut source = self.shared.source.write();
+        self.shared.counters.lock().refresh(source.as_deref());
+        *source = None;
     }
 
     /// Appends an event and wakes the readers.

@@ -17,7 +17,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 pub use engine_mode::EngineMode;
-pub use handle::{CounterSource, MachineEnd, MachineHandle, Subscription, channel};
+pub use handle::{MachineEnd, MachineHandle, Source, Subscription, channel};
 pub use pin::{CodePin, CodeRange, level};
 pub use serial::{SerialPort, SerialRead};
 

@@ -86,7 +86,7 @@ fn commands_are_numbered_and_bounded() {
 #[test]
 fn status_has_the_new_state_and_the_counters() {
     let (handle, end) = pair();
-    end.set_counters(Box::new(|s| s.harts[1].retired += 7));
+    end.set_source(Arc::new(|s: &mut Status| s.harts[1].retired += 7));
     assert_eq!(handle.status().harts[1].retired, 7);
     assert_eq!(handle.status().harts[1].retired, 7, "copied at most every 100 ms");
     end.set_state(RunState::Paused);

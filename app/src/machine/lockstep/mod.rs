@@ -8,7 +8,7 @@ mod twin;
 
 use super::api::{
     Command, EngineMode, Event, GuestExit, HartStatus, MachineEnd, MachineHandle, Request, RunState,
-    Severity, StartOptions, UserError, channel,
+    Severity, StartOptions, Status, UserError, channel,
 };
 use crate::config::{MachineConfig, NetworkMode};
 use engine::debug::lockstep::{Divergence, Lockstep, LockstepError, Side, Step};
@@ -89,7 +89,7 @@ impl Runner<'_> {
     fn run(&mut self) -> Result<GuestExit, UserError> {
         let mut lockstep = pair(&self.config)?;
         let (harts, mode) = (self.harts.clone(), self.config.engine);
-        self.end.set_counters(Box::new(move |status| {
+        self.end.set_source(Arc::new(move |status: &mut Status| {
             let harts = harts.lock();
             status.engine = mode;
             status.uptime_ns = harts.0;
