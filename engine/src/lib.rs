@@ -14,3 +14,4 @@ pub mod ir;
 pub mod jit;
 pub mod mem;
 pub mod tier;
+pub mod watch;

@@ -24,6 +24,7 @@ use crate::mem::PAGE_MASK;
 use crate::tier::events::What;
 use crate::tier::pins::Level;
 use crate::tier::policy::{Adaptive, Again, Ask, Cost, Eager, Policy, Verdict};
+use crate::watch::Stage;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -73,6 +74,8 @@ pub(super) struct Compiled {
     misses: u64,
     /// Instructions retired by tier 1.
     insns: u64,
+    /// What the hart was in last, as far as it goes; see [`crate::watch`].
+    pub(super) ran: Stage,
 }
 
 impl Compiled {
@@ -96,6 +99,7 @@ impl Compiled {
             epoch: 0,
             misses: 0,
             insns: 0,
+            ran: Stage::Interpreter,
         }
     }
 
@@ -272,6 +276,8 @@ impl<G: Guest> Vcpu<G> {
         cpu.merge_float_flags();
         let (all, two) = (cpu.instret().wrapping_sub(before.0), cpu.core.tier2_insns.wrapping_sub(before.1));
         self.compiled.insns += all.saturating_sub(two);
+        let in_region = if exit.kind() == Exit::POLL { exit.address() != 0 } else { two > 0 };
+        self.compiled.ran = if in_region { Stage::Tier2 } else { Stage::Tier1 };
         exit
     }
 
@@ -359,6 +365,7 @@ impl<G: Guest> Vcpu<G> {
         let counts = &translations.counts;
         let ns = begin.elapsed().as_nanos() as u64;
         counts.compile_ns[0].fetch_add(ns, Ordering::Relaxed);
+        emitted.compile_ns = ns;
         if let Err(e) = made {
             tracing::debug!("block at {:#x} is interpreted: {e}", code.pa);
             counts.failed[0].fetch_add(1, Ordering::Relaxed);

@@ -4,7 +4,7 @@
 //! here, once, whoever uses them.
 
 use super::compare::{self, Difference};
-use super::hart::Request;
+use super::hart::{Lines, Request};
 use super::harts::{Harts, ThreadError};
 use super::mode::{Settings, TierCounts};
 use super::state::{HartState, StateError};
@@ -115,6 +115,9 @@ pub trait Engine: Send + Sync {
     fn tiers(&self) -> TierCounts;
     /// The code map.
     fn code(&self) -> &Arc<CodeMap>;
+    /// Asks each hart that runs where it is, with its callers or without; answers come to the translations' `samples`. How many were
+    /// asked: the others sleep.
+    fn ask_for_samples(&self, callers: bool) -> usize;
     /// The state of all harts, while paused.
     fn save(&self) -> Result<Vec<u8>, RestoreError>;
     /// Takes a saved state in place of the present one, while paused. All code is forgotten.
@@ -219,6 +222,16 @@ impl<G: Guest> Engine for Harts<G> {
 
     fn code(&self) -> &Arc<CodeMap> {
         Harts::code(self)
+    }
+
+    fn ask_for_samples(&self, callers: bool) -> usize {
+        let samples = &Harts::code(self).translations().samples;
+        let ask = |id: usize, lines: &Lines| {
+            samples.ask(id, callers);
+            lines.kick();
+        };
+        let awake = self.shared().harts.iter().enumerate().filter(|(_, hart)| !hart.is_asleep());
+        awake.map(|(id, hart)| ask(id, &hart.lines)).count()
     }
 
     fn save(&self) -> Result<Vec<u8>, RestoreError> {

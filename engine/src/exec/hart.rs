@@ -234,6 +234,11 @@ impl<R> Hart<R> {
         true
     }
 
+    /// Whether it runs no guest code: it waits, is parked, or stands.
+    pub fn is_asleep(&self) -> bool {
+        self.mailbox.lock().asleep
+    }
+
     /// Whether firmware has started the hart.
     pub fn is_started(&self) -> bool {
         self.started.load(Ordering::Acquire)

@@ -1,6 +1,7 @@
 //! Running harts: state, time, inputs, requests between harts, the run loop.
 
 pub mod access;
+mod answer;
 pub mod compare;
 mod compiled;
 pub mod core;

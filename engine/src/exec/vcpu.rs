@@ -15,6 +15,7 @@ use crate::interp::{self, Leave};
 use crate::ir::opt::{Optimiser, Rules};
 use crate::jit::queue::Queue;
 use crate::mem::{PAGE_MASK, PAGE_SIZE};
+use crate::watch::Stage;
 use std::sync::Arc;
 
 /// Longest block in guest instructions.
@@ -107,6 +108,7 @@ impl<G: Guest> Vcpu<G> {
         cpu.budget = 0;
         cpu.hart.retired.store(cpu.retired_base, std::sync::atomic::Ordering::Relaxed);
         self.end_compiled();
+        self.answer_samples();
     }
 
     /// Runs until the slice is over or something else is to be done. `exact`: runs the last instructions of a slice one
@@ -173,6 +175,7 @@ impl<G: Guest> Vcpu<G> {
                     continue;
                 }
                 self.cpu.budget = left;
+                self.compiled.ran = Stage::Interpreter;
                 let code = &*self.locals.get(index).code;
                 match interp::run(&mut self.cpu, code, pc) {
                     Leave::Exit(side) => {

@@ -5,6 +5,7 @@
 
 use crate::exec::cpu::Cpu;
 use crate::ir::{Block, Op};
+use crate::watch::samples::Privilege;
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt::Debug;
 
@@ -221,6 +222,13 @@ pub trait Guest: Sized + Send + 'static {
     ) -> Result<Translation, Exception>;
     /// The translation of a fetch at `va`, if there is one without an exception and without a change of page tables.
     fn peek_fetch(cpu: &Cpu<Self>, va: u64) -> Option<Translation>;
+    /// The translation of a load of `size` bytes at `va`, if there is one without an exception and without a change of page tables.
+    fn peek_load(cpu: &Cpu<Self>, va: u64, size: u32) -> Option<Translation>;
+    /// The hart's privilege, in the words of [`crate::watch`].
+    fn privilege(cpu: &Cpu<Self>) -> Privilege;
+    /// Adds the return addresses of the functions that are being run to `out`, the nearest first, as far as frames can be followed; at
+    /// most as many as fit. Whether the outermost was reached. `read` reads a word of guest memory as a load by the hart would.
+    fn callers(cpu: &Cpu<Self>, read: impl FnMut(u64) -> Option<u64>, out: &mut Vec<u64>) -> bool;
     /// The exception for an access that memory refused.
     fn memory_fault(kind: FaultKind, access: Access, va: u64) -> Exception;
 

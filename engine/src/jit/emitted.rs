@@ -30,6 +30,8 @@ pub struct Emitted {
     pub sites: Vec<Site>,
     /// The pages of which it makes sure at its entry, if there are several: certificates of the harts lie behind the counters.
     pub pages: PageMap,
+    /// Nanoseconds that it took to compile, once that is known.
+    pub compile_ns: u64,
 }
 
 impl Emitted {

@@ -19,6 +19,9 @@ use crate::host;
 use crate::tier::events::{Events, What};
 use crate::tier::heat::Heat;
 use crate::tier::pins::Pins;
+use crate::watch::Stage;
+use crate::watch::list::{self, Listed};
+use crate::watch::samples::Samples;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
@@ -146,6 +149,8 @@ pub struct Translations {
     pub counts: TranslationCounts,
     /// What was decided, and why.
     pub events: Events,
+    /// Where harts are when somebody asks.
+    pub samples: Samples,
 }
 
 impl Translations {
@@ -160,6 +165,7 @@ impl Translations {
             wants: AtomicU64::new(1),
             counts: TranslationCounts::default(),
             events: Events::default(),
+            samples: Samples::new(harts),
         }
     }
 
@@ -425,6 +431,22 @@ impl Translations {
     pub fn tiers_of(&self, code: &Arc<Code>) -> Vec<Tier> {
         let Some(arena) = self.arena() else { return Vec::new() };
         self.inner.lock().units_of(arena, code).map(|u| u.tier).collect()
+    }
+
+    /// The youngest region that a block is part of runs as this.
+    pub fn region_stage(&self, code: &Arc<Code>) -> Option<Stage> {
+        let inner = self.inner.lock();
+        inner.units_of(self.arena()?, code).filter(|u| u.tier == Tier::Two).last().map(Unit::stage)
+    }
+
+    /// Adds translations to a list, from number `from` (0 at first) on. The number to go on from, if there are more: no lock is held for
+    /// long.
+    pub fn list(&self, from: u32, out: &mut Vec<Listed>) -> Option<u32> {
+        let arena = self.arena.get()?.as_ref()?;
+        let inner = self.inner.lock();
+        let (units, more) = inner.units.piece(from.max(1), list::PIECE);
+        out.extend(units.map(|(id, unit)| unit.listed(arena, id)));
+        more
     }
 
     /// The blocks with which translations of `tier` begin that are linked to `code`.

@@ -73,7 +73,10 @@ impl Worker {
         counts.compile_ns[1].fetch_add(ns, Ordering::Relaxed);
         match (made, parts) {
             // The blocks must be those that were compiled: a page may have been written and lifted anew meanwhile.
-            (Ok(emitted), Some(parts)) if region.blocks.iter().zip(&parts).all(|(b, p)| b.ops == p.ops) => {
+            (Ok(mut emitted), Some(parts))
+                if region.blocks.iter().zip(&parts).all(|(b, p)| b.ops == p.ops) =>
+            {
+                emitted.compile_ns = ns;
                 let what = installed(&region, &known);
                 if translations.install_region(distinct(parts), &emitted, job.count, known) {
                     translations.events.push(head.pa, what, waiting, ns);

@@ -5,12 +5,13 @@ use super::helpers::Helper;
 use super::model::Model;
 use super::state::{Mode, State};
 use super::system::Remote;
-use super::{KEY_FRM_INVALID, TEMPS, mmu, sbi, system, trap};
+use super::{KEY_FRM_INVALID, TEMPS, frames, mmu, sbi, system, trap};
 use crate::exec::cpu::{Cpu, FloatEnv};
 use crate::guest::{
     Access, Exception, FaultKind, Flow, Guest, HelperDesc, LiftInput, StateMoves, Translation,
 };
 use crate::ir::{Block, Op};
+use crate::watch::samples::Privilege;
 
 /// RISC-V 64.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -92,6 +93,22 @@ impl Guest for Riscv {
 
     fn peek_fetch(cpu: &Cpu<Riscv>, va: u64) -> Option<Translation> {
         mmu::peek_fetch(cpu, va)
+    }
+
+    fn peek_load(cpu: &Cpu<Riscv>, va: u64, size: u32) -> Option<Translation> {
+        mmu::peek_load(cpu, va, size)
+    }
+
+    fn privilege(cpu: &Cpu<Riscv>) -> Privilege {
+        match cpu.ext.mode {
+            Mode::User => Privilege::User,
+            Mode::Supervisor => Privilege::Kernel,
+            Mode::Machine => Privilege::Machine,
+        }
+    }
+
+    fn callers(cpu: &Cpu<Riscv>, read: impl FnMut(u64) -> Option<u64>, out: &mut Vec<u64>) -> bool {
+        frames::callers(&cpu.regs, read, out)
     }
 
     fn memory_fault(kind: FaultKind, access: Access, va: u64) -> Exception {

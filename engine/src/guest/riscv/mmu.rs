@@ -174,6 +174,11 @@ pub fn peek_fetch(cpu: &Cpu<Riscv>, va: u64) -> Option<Translation> {
     translate_as(cpu, va, 2, Access::Fetch, fetch_index(cpu), false).ok()
 }
 
+/// See [`crate::guest::Guest::peek_load`].
+pub fn peek_load(cpu: &Cpu<Riscv>, va: u64, size: u32) -> Option<Translation> {
+    translate_as(cpu, va, size, Access::Load, data_index(cpu), false).ok()
+}
+
 /// See [`translate`]. Without `updates`, the lack of an accessed or dirty bit is a page fault.
 fn translate_as(
     cpu: &Cpu<Riscv>,

@@ -9,6 +9,7 @@ pub mod csr;
 mod csr_run_tests;
 pub mod decode;
 pub mod disasm;
+mod frames;
 #[cfg(test)]
 mod fuzz_tests;
 mod guest;
@@ -27,6 +28,8 @@ pub mod system;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod trap;
+#[cfg(test)]
+mod watch_tests;
 
 pub use guest::Riscv;
 

@@ -15,6 +15,8 @@ use crate::jit::emitted::Emitted;
 use crate::jit::wanted::Made;
 use crate::jit::ways::{Settled, Site};
 use crate::tier::heat::Heat;
+use crate::watch::Stage;
+use crate::watch::list::Listed;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -57,6 +59,8 @@ pub(super) struct Unit {
     pub known: Option<Arc<Settled>>,
     /// Of a region across pages.
     pub across: Option<Box<Across>>,
+    /// Host bytes, and nanoseconds that it took to compile.
+    pub cost: (u32, u64),
 }
 
 impl Unit {
@@ -73,8 +77,22 @@ impl Unit {
         let (incoming, counter) = (SmallVec::new(), (0, heat));
         let (age, sites) = (Age::default(), emitted.sites.clone());
         let across = (!emitted.pages.is_empty()).then(|| Box::new(Across::new(emitted.pages.clone())));
-        let known = None;
-        Unit { tier, place, parts, links, incoming, counter, heat: now, profile, age, sites, known, across }
+        let (known, cost) = (None, (emitted.code.len() as u32, emitted.compile_ns));
+        Unit {
+            tier,
+            place,
+            parts,
+            links,
+            incoming,
+            counter,
+            heat: now,
+            profile,
+            age,
+            sites,
+            known,
+            across,
+            cost,
+        }
     }
 
     pub fn head(&self) -> &Arc<Code> {
@@ -93,6 +111,36 @@ impl Unit {
 
     pub fn made(&self, arena: &Arena) -> Made<'_> {
         Made { tier: self.tier, parts: &self.parts, profile: self.profile, current: self.is_current(arena) }
+    }
+
+    pub fn stage(&self) -> Stage {
+        match self.tier {
+            Tier::One => Stage::Tier1,
+            Tier::Two if self.known.as_ref().is_some_and(|known| known.settled) => Stage::Settled,
+            Tier::Two => Stage::Tier2,
+        }
+    }
+
+    /// What a table says of it.
+    pub fn listed(&self, arena: &Arena, id: Id) -> Listed {
+        let head = self.head();
+        let (host_bytes, compile_ns) = self.cost;
+        let counts = self.profile == Profile::Runs;
+        let linked = self.links.iter().filter(|l| l.to != 0).count();
+        Listed {
+            id,
+            pa: head.pa,
+            key: head.key,
+            stage: self.stage(),
+            current: self.is_current(arena),
+            blocks: self.parts.iter().map(|part| part.pa).collect(),
+            insns: self.parts.iter().map(|part| part.insns).sum(),
+            bytes: self.parts.iter().map(|part| part.bytes).sum(),
+            host_bytes,
+            exits: [self.links.len(), linked].map(|n| n as u16),
+            runs: counts.then(|| self.counter.0 + self.counted(arena)),
+            compile_ns,
+        }
     }
 
     /// Runs counted since the counter was last set.
@@ -150,6 +198,15 @@ impl Units {
     /// All of them, by number.
     pub fn all(&self) -> impl Iterator<Item = (Id, &Unit)> {
         (1..).zip(self.slab.iter().flatten()).filter_map(|(id, unit)| Some((id, unit.as_ref()?)))
+    }
+
+    /// Those with numbers from `from` on, at most so many numbers; and the number to go on from, if there may be more.
+    pub fn piece(&self, from: Id, most: usize) -> (impl Iterator<Item = (Id, &Unit)>, Option<Id>) {
+        let first = (from as usize).saturating_sub(1);
+        let end = first.saturating_add(most).min(self.slab.len() * PIECE);
+        let ids = (first..end).map(|i| i as Id + 1);
+        let more = (end < self.slab.len() * PIECE).then_some(end as Id + 1);
+        (ids.filter_map(|id| Some((id, self.get(id)?))), more)
     }
 
     /// Enters a translation, as the youngest.
