@@ -13,6 +13,7 @@ use crate::cache::jump::JumpCounts;
 use crate::guest::Guest;
 use crate::mem::tlb::TlbCounts;
 use crate::tier::pins::{Pin, PinError};
+use crate::watch::apart::Apart;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -115,6 +116,12 @@ pub trait Engine: Send + Sync {
     fn tiers(&self) -> TierCounts;
     /// The code map.
     fn code(&self) -> &Arc<CodeMap>;
+    /// A translation by its number in a list of the translations, in all its forms; `None` if it is gone. It is compiled once more for
+    /// that: some milliseconds for a region. Assembly says where jumps lead if the entry is at guest address `at`; `None`: at its
+    /// physical address.
+    fn take_apart(&self, id: u32, at: Option<u64>) -> Option<Apart>;
+    /// The block at a physical address, lifted for this mode, in the forms that it has without a translation.
+    fn take_block_apart(&self, pa: u64, key: u32, at: Option<u64>) -> Option<Apart>;
     /// Asks each hart that runs where it is, with its callers or without; answers come to the translations' `samples`. How many were
     /// asked: the others sleep.
     fn ask_for_samples(&self, callers: bool) -> usize;
@@ -222,6 +229,14 @@ impl<G: Guest> Engine for Harts<G> {
 
     fn code(&self) -> &Arc<CodeMap> {
         Harts::code(self)
+    }
+
+    fn take_apart(&self, id: u32, at: Option<u64>) -> Option<Apart> {
+        Harts::take_apart(self, id, at)
+    }
+
+    fn take_block_apart(&self, pa: u64, key: u32, at: Option<u64>) -> Option<Apart> {
+        Harts::take_block_apart(self, pa, key, at)
     }
 
     fn ask_for_samples(&self, callers: bool) -> usize {

@@ -2,6 +2,7 @@
 
 pub mod access;
 mod answer;
+mod apart;
 pub mod compare;
 mod compiled;
 pub mod core;

@@ -10,6 +10,11 @@ use crate::jit::emitted::Emitted;
 #[derive(Default)]
 pub struct Tier1;
 
+impl Tier1 {
+    /// There is nothing to note.
+    pub fn mark(&mut self) {}
+}
+
 impl BlockCompiler for Tier1 {
     /// Never called, because nothing is compiled.
     fn compile_into(&mut self, _input: &BlockInput<'_>, _out: &mut Emitted) -> Result<(), Failed> {

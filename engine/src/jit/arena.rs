@@ -13,6 +13,7 @@ use super::across::{CERTIFICATE_WORDS, MOST_HARTS};
 use super::emitted::Emitted;
 use super::record::{Record, record_bytes};
 use crate::mem::large::{self, LARGE};
+use crate::watch::apart::Piece;
 use parking_lot::Mutex;
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
@@ -352,11 +353,24 @@ impl Arena {
         spaces.records.free(place.record);
     }
 
-    /// The bytes of a translation as they lie in memory.
+    /// The bytes of a translation of `len` bytes as they lie in memory, in one piece or two, with the offset in the code at which each
+    /// begins.
+    pub fn pieces(&self, place: &Place, len: usize) -> Vec<(u32, Piece)> {
+        let cut = place.cut.min(len);
+        let parts =
+            [(0, place.code.0, cut.min(place.code.1)), (cut, place.cold.0, (len - cut).min(place.cold.1))];
+        let piece = |(from, at, len): (usize, usize, usize)| {
+            // SAFETY: code bytes do not change while the place is held, and the part is inside of it.
+            let bytes = unsafe { std::slice::from_raw_parts(self.base.add(at), len) }.to_vec();
+            (from as u32, Piece { address: self.base as u64 + at as u64, bytes, marks: Vec::new() })
+        };
+        parts.into_iter().filter(|(_, _, len)| *len > 0).map(piece).collect()
+    }
+
+    /// The bytes of a translation's first part.
     #[cfg(test)]
     fn bytes(&self, place: &Place) -> Vec<u8> {
-        // SAFETY: code bytes do not change while the place is held.
-        unsafe { std::slice::from_raw_parts(self.base.add(place.code.0), place.code.1) }.to_vec()
+        self.pieces(place, place.code.1)[0].1.bytes.clone()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::across::{CERTIFICATE_WORDS, PageMap};
 use super::ways::Site;
+use crate::watch::apart::Mark;
 
 /// A place in code that names a word of the translation's record: a 32-bit displacement, relative to the four bytes behind it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,6 +33,18 @@ pub struct Emitted {
     pub pages: PageMap,
     /// Nanoseconds that it took to compile, once that is known.
     pub compile_ns: u64,
+    /// What the code is from which offset on, in order, if the compiler was asked to note it; instructions by [`name`].
+    pub marks: Vec<(u32, Mark)>,
+}
+
+/// How compilers name guest instruction `insn` of block `block`.
+pub const fn name(block: usize, insn: usize) -> u32 {
+    ((block as u32) << 8) | (insn as u32 & 0xff)
+}
+
+/// Block and instruction of a [`name`].
+pub const fn names(name: u32) -> (u32, u32) {
+    (name >> 8, name & 0xff)
 }
 
 impl Emitted {

@@ -12,6 +12,7 @@ pub mod queue;
 pub mod record;
 pub mod region;
 mod seed;
+pub mod shape;
 pub mod single;
 pub mod targets;
 pub mod tier2;

@@ -12,12 +12,13 @@ use super::record::link_offset;
 use super::region::Region;
 use crate::host;
 use crate::ir::Op;
+use crate::watch::apart::Mark;
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{ExternalName, Function, UserExternalName};
 use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::settings::{self, Configurable};
-use cranelift_codegen::{Context, FinalizedMachReloc, FinalizedRelocTarget};
+use cranelift_codegen::{Context, Final, FinalizedMachReloc, FinalizedRelocTarget, MachSrcLoc};
 use cranelift_frontend::FunctionBuilderContext;
 use thiserror::Error;
 
@@ -54,6 +55,7 @@ pub struct Tier2 {
     isa: OwnedTargetIsa,
     context: Context,
     builder: FunctionBuilderContext,
+    marks: bool,
 }
 
 fn settings(verify: bool) -> Result<settings::Flags, settings::SetError> {
@@ -79,7 +81,12 @@ impl Tier2 {
         let isa = cranelift_native::builder().map_err(HostError::Unknown)?;
         let flags = settings(verify).map_err(|e| HostError::Setting(e.to_string()))?;
         let isa = isa.finish(flags).map_err(|e| HostError::Setting(e.to_string()))?;
-        Ok(Tier2 { isa, context: Context::new(), builder: FunctionBuilderContext::new() })
+        Ok(Tier2 { isa, context: Context::new(), builder: FunctionBuilderContext::new(), marks: false })
+    }
+
+    /// From now on notes which code belongs to which instruction.
+    pub fn mark(&mut self) {
+        self.marks = true;
     }
 
     /// Compiles a region.
@@ -94,20 +101,43 @@ impl Tier2 {
         }
         self.context.clear();
         let config = self.isa.frontend_config();
-        let lowered = lower::lower(region, form, &mut self.context.func, &mut self.builder, config);
+        let (func, builder) = (&mut self.context.func, &mut self.builder);
+        let lowered = lower::lower(region, (form, self.marks), func, builder, config);
         let compiled = self.context.compile(&*self.isa, &mut ControlPlane::default());
         compiled.map_err(|e| CompileError::Codegen(format!("{:?}", e.inner)))?;
         let Some(code) = self.context.compiled_code() else {
             return Err(CompileError::Codegen("no code".into()));
         };
         let pages = region.pages.clone();
-        finish(&self.context.func, code.code_buffer(), code.buffer.relocs(), &lowered, pages)
+        let mut out = finish(&self.context.func, code.code_buffer(), code.buffer.relocs(), &lowered, pages)?;
+        if self.marks {
+            note(&mut out.marks, code.buffer.get_srclocs_sorted());
+        } else {
+            out.marks.clear();
+        }
+        Ok(out)
     }
 
     /// The function that was compiled last, as text.
     pub fn clif(&self) -> String {
         self.context.func.display().to_string()
     }
+}
+
+/// Adds what each piece of the function is to marks of what follows it.
+fn note(marks: &mut Vec<(u32, Mark)>, locations: &[MachSrcLoc<Final>]) {
+    let mut end = 0;
+    for l in locations {
+        if l.start > end {
+            // What the allocator or the function's frame put in between.
+            marks.push((end, Mark::Head));
+        }
+        let mark = if l.loc.is_default() { Mark::Head } else { Mark::Insn(l.loc.bits()) };
+        marks.push((l.start, mark));
+        end = l.end;
+    }
+    marks.sort_by_key(|(at, _)| *at);
+    marks.dedup_by_key(|(_, mark)| *mark);
 }
 
 fn pad(code: &mut Vec<u8>) {
@@ -123,6 +153,7 @@ fn finish(
     pages: PageMap,
 ) -> Result<Emitted, CompileError> {
     let mut out = Emitted { code: code.to_vec(), pages, ..Emitted::default() };
+    out.marks.push((code.len() as u32, Mark::Stub));
     for slot in 0..lowered.links.len() {
         let (bytes, at) = host::link_stub();
         out.stubs.push(out.code.len() as u32);
@@ -137,6 +168,7 @@ fn finish(
     out.sites.clone_from(&lowered.sites);
     pad(&mut out.code);
     let pool = out.code.len();
+    out.marks.push((pool as u32, Mark::Data));
     lowered.pool.iter().for_each(|op| out.code.extend_from_slice(&bytes_of(op)));
     let idioms = out.code.len();
     lowered.idioms.iter().for_each(|idiom| out.code.extend_from_slice(idiom.bytes()));

@@ -12,6 +12,7 @@ use super::across::{Look, PageMap, page_of, place};
 use super::arena::{Arena, Place};
 use super::block::Profile;
 use super::emitted::Emitted;
+use super::shape::Shape;
 use super::wanted::{Flavour, Made, Wanted};
 use super::ways::{Left, Settled, Site};
 use crate::cache::code::Code;
@@ -20,6 +21,7 @@ use crate::tier::events::{Events, What};
 use crate::tier::heat::Heat;
 use crate::tier::pins::Pins;
 use crate::watch::Stage;
+use crate::watch::apart::Piece;
 use crate::watch::list::{self, Listed};
 use crate::watch::samples::Samples;
 use parking_lot::Mutex;
@@ -124,6 +126,29 @@ impl Seen {
     }
 }
 
+/// What a translation was made from, and its code.
+pub struct Whole {
+    /// Its tier.
+    pub tier: Tier,
+    /// How it runs.
+    pub stage: Stage,
+    /// Its blocks, each once.
+    pub parts: Parts,
+    /// What it counts.
+    pub profile: Profile,
+    /// How a region was made from the parts.
+    pub shape: Option<Shape>,
+    /// The code, and at which offset of it each piece begins.
+    pub host: Vec<(u32, Piece)>,
+}
+
+impl Whole {
+    /// Bytes of code.
+    pub fn code_len(&self) -> usize {
+        self.host.iter().map(|(_, piece)| piece.bytes.len()).sum()
+    }
+}
+
 /// What becomes of a hart that came to a region across pages without a certificate.
 pub struct Entered {
     /// The code to run: the region, or that below; none if the block is to be interpreted.
@@ -221,10 +246,12 @@ impl Translations {
         emitted: &Emitted,
         heat: i32,
         known: Arc<Settled>,
+        shape: Shape,
     ) -> bool {
         let count = if known.settled { &self.counts.settled } else { &self.counts.recounted };
         let again = known.settled || known.rounds > 0;
-        let done = self.install_as(Tier::Two, parts.into(), emitted, (Profile::Nothing, heat), Some(known));
+        let done =
+            self.install_as(Tier::Two, parts.into(), emitted, (Profile::Nothing, heat), Some((known, shape)));
         if done && again {
             count.fetch_add(1, Ordering::Relaxed);
         }
@@ -237,7 +264,7 @@ impl Translations {
         parts: Parts,
         emitted: &Emitted,
         counter: (Profile, i32),
-        known: Option<Arc<Settled>>,
+        region: Option<(Arc<Settled>, Shape)>,
     ) -> bool {
         let (Some(head), Some(arena)) = (parts.first().cloned(), self.arena()) else { return false };
         let now = Heat::new(Instant::now());
@@ -263,7 +290,8 @@ impl Translations {
         self.counts.installed[i].fetch_add(1, Ordering::Relaxed);
         self.counts.insns[i].fetch_add(parts.iter().map(|c| c.insns as u64).sum(), Ordering::Relaxed);
         self.counts.host_bytes[i].fetch_add(emitted.code.len() as u64, Ordering::Relaxed);
-        let unit = Unit { known, ..Unit::new(tier, place, parts, emitted, counter, now) };
+        let (known, shape) = region.map(|(known, shape)| (known, Box::new(shape))).unzip();
+        let unit = Unit { known, shape, ..Unit::new(tier, place, parts, emitted, counter, now) };
         let id = inner.units.insert(arena, unit);
         if let Some(lower) = inner.units.by_record(arena, old) {
             inner.units.take_over(arena, lower, id);
@@ -437,6 +465,21 @@ impl Translations {
     pub fn region_stage(&self, code: &Arc<Code>) -> Option<Stage> {
         let inner = self.inner.lock();
         inner.units_of(self.arena()?, code).filter(|u| u.tier == Tier::Two).last().map(Unit::stage)
+    }
+
+    /// The translation with this number in a [list](Translations::list), if it is still there.
+    pub fn whole(&self, id: u32) -> Option<Whole> {
+        let arena = self.arena.get()?.as_ref()?;
+        let inner = self.inner.lock();
+        let unit = inner.units.get(id)?;
+        Some(Whole {
+            tier: unit.tier,
+            stage: unit.stage(),
+            parts: unit.parts.clone(),
+            profile: unit.profile,
+            shape: unit.shape.as_deref().cloned(),
+            host: arena.pieces(&unit.place, unit.cost.0 as usize),
+        })
     }
 
     /// Adds translations to a list, from number `from` (0 at first) on. The number to go on from, if there are more: no lock is held for

@@ -8,6 +8,7 @@ use super::find::Finder;
 use super::queue::Job;
 use super::region::{GuestRules, Region, form_round};
 use super::seed;
+use super::shape::Shape;
 use super::tier2::Tier2;
 use super::translations::Translations;
 use super::wanted::Wanted;
@@ -78,7 +79,9 @@ impl Worker {
             {
                 emitted.compile_ns = ns;
                 let what = installed(&region, &known);
-                if translations.install_region(distinct(parts), &emitted, job.count, known) {
+                let distinct = distinct(parts.clone());
+                let shape = Shape::of(&region, &parts, &distinct);
+                if translations.install_region(distinct, &emitted, job.count, known, shape) {
                     translations.events.push(head.pa, what, waiting, ns);
                 } else if job.settled.is_none() {
                     job.code.ask_again();

@@ -2,6 +2,7 @@
 //!
 //! Whoever looks pays: without anybody asking for samples a hart reads one flag a slice.
 
+pub mod apart;
 pub mod list;
 pub mod samples;
 

@@ -2,9 +2,12 @@
 
 use super::Riscv;
 use super::space_tests::{GLOBAL, RAM, SEEN, TABLES, kernel, leaf, page, run_of, sfence};
+use crate::exec::harts::Harts;
 use crate::exec::mode::Mode;
+use crate::exec::mode::Tuning;
 use crate::exec::vcpu::Vcpu;
 use crate::watch::Stage;
+use crate::watch::apart::{Apart, Mark};
 use crate::watch::list::Listed;
 use crate::watch::samples::{Privilege, Sample};
 
@@ -114,4 +117,76 @@ fn all_translations_are_listed() {
     assert_eq!(ids.len(), all.len());
     v.code().invalidate(page(0), 16);
     assert!(list(v).iter().all(|l| !l.blocks.contains(&head)));
+}
+
+/// The loop, run for a while by the harts of a machine.
+fn machine(mode: Mode) -> Harts<Riscv> {
+    let from = looping(mode);
+    let harts = Harts::new(from.cpu.shared.clone());
+    harts.settings().set_mode(mode);
+    harts.settings().set_tuning(Tuning { workers: 0, ..harts.settings().tuning() });
+    {
+        let v = &mut *harts.vcpu(0).expect("hart");
+        (v.cpu.regs, v.cpu.pc, v.cpu.ext) = (from.cpu.regs, from.cpu.pc, from.cpu.ext.clone());
+        v.cpu.context_changed = true;
+        run_of(v, 200, ROUND);
+    }
+    harts
+}
+
+fn listed(harts: &Harts<Riscv>, stages: [Stage; 2]) -> Listed {
+    let all = list(&harts.vcpu(0).expect("hart"));
+    all.into_iter().find(|l| l.pa == page(0) + 4 && stages.contains(&l.stage)).expect("translated")
+}
+
+/// Which instructions lines and host code are said to come from.
+fn named(apart: &Apart) -> [Vec<u32>; 4] {
+    let lines =
+        [&apart.lifted, &apart.passed, &apart.clif].map(|l| l.iter().filter_map(|l| l.insn).collect());
+    let marks = apart.host.iter().flat_map(|p| &p.marks);
+    let host = marks.filter_map(|(_, m)| if let Mark::Insn(n) = m { Some(*n) } else { None }).collect();
+    let [lifted, passed, clif] = lines;
+    [lifted, passed, clif, host].map(|mut list: Vec<u32>| {
+        list.sort_unstable();
+        list.dedup();
+        list
+    })
+}
+
+#[test]
+fn blocks_of_tier_1_are_taken_apart() {
+    let harts = machine(Mode::Tier1);
+    let one = listed(&harts, [Stage::Tier1; 2]);
+    let apart = harts.take_apart(one.id, Some(SEEN + 4)).expect("it is there");
+    assert_eq!((apart.stage, &apart.blocks[..]), (Stage::Tier1, &[page(0) + 4][..]));
+    let asm: Vec<_> = apart.insns.iter().map(|i| (i.offset, &i.text[..])).collect();
+    assert_eq!(asm, [(0, "addi t0,t0,-1"), (4, "bnez t0,0x40000004")]);
+    assert_eq!(named(&apart), [vec![0, 1], vec![0, 1], vec![], vec![0, 1]]);
+    let bytes: usize = apart.host.iter().map(|p| p.bytes.len()).sum();
+    assert_eq!(bytes, one.host_bytes as usize);
+    assert!(apart.host.iter().all(|p| p.marks[0].0 == 0 && p.marks.is_sorted_by_key(|m| m.0)));
+    assert!(apart.host.len() == 2 && apart.host[0].marks[0].1 == Mark::Head);
+    let code = harts.take_block_apart(page(0) + 4, one.key, Some(SEEN + 4)).expect("it is there");
+    assert!(code.host.is_empty() && code.insns == apart.insns && code.passed == apart.passed);
+    harts.code().invalidate(page(0), 16);
+    assert!(
+        harts.take_apart(one.id, Some(SEEN + 4)).is_none()
+            && harts.take_apart(0, None).is_none()
+            && harts.take_apart(u32::MAX, None).is_none()
+    );
+    assert!(harts.take_block_apart(page(0) + 4, one.key, Some(SEEN + 4)).is_none());
+}
+
+#[test]
+fn regions_are_taken_apart() {
+    let harts = machine(Mode::Tier2);
+    let two = listed(&harts, [Stage::Tier2, Stage::Settled]);
+    let apart = harts.take_apart(two.id, None).expect("it is there");
+    let all: Vec<u32> = (0..apart.insns.len() as u32).collect();
+    assert_eq!(apart.insns[0].text, "addi t0,t0,-1");
+    let [lifted, passed, clif, host] = named(&apart);
+    assert!(lifted == all && passed == all, "{lifted:?} {passed:?}");
+    assert!(clif.contains(&0) && host.contains(&0), "{clif:?} {host:?}");
+    assert!(apart.clif.len() > 10 && apart.clif[0].text.starts_with("function"), "{:?}", apart.clif);
+    assert_eq!(apart.host[0].bytes.len(), two.host_bytes as usize);
 }

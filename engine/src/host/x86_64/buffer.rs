@@ -167,6 +167,12 @@ impl Buffer {
         self.side | self.now.len as u32
     }
 
+    /// Where the next bytes of the hot and of the cold part go, as positions.
+    pub fn positions(&self) -> [u32; 2] {
+        let (now, other) = (self.now.len as u32, self.other.len as u32);
+        if self.side == COLD { [other, COLD | now] } else { [now, COLD | other] }
+    }
+
     /// The offset in the finished code of a position.
     pub fn resolve(&self, position: u32) -> u32 {
         if position & COLD == 0 { position } else { (position & !COLD) + self.hot_len() }

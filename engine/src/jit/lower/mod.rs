@@ -33,13 +33,15 @@ mod values;
 mod tests;
 
 use super::block::Profile;
+use super::emitted::name;
 use super::idiom::Idiom;
 use super::region::{Region, RegionBlock};
 use super::ways::Site;
 use crate::ir::Op;
 use crate::ir::regset::RegSet;
 use cranelift_codegen::ir::{
-    self, AbiParam, FuncRef, InstBuilder, Signature, StackSlot, StackSlotData, StackSlotKind, Value, types,
+    self, AbiParam, FuncRef, InstBuilder, Signature, SourceLoc, StackSlot, StackSlotData, StackSlotKind,
+    Value, types,
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
@@ -102,7 +104,7 @@ fn signature() -> Signature {
 /// Lowers `region` into `func`, which is empty.
 pub fn lower(
     region: &Region,
-    form: Form,
+    (form, marks): (Form, bool),
     func: &mut ir::Function,
     context: &mut FunctionBuilderContext,
     config: TargetFrontendConfig,
@@ -111,6 +113,7 @@ pub fn lower(
     let flow = Flow::new(region);
     let live = Live::new(region, &flow);
     let mut lower = Lower::new(region, form, flow, live, FunctionBuilder::new(func, context));
+    lower.marks = marks;
     lower.region();
     let Lower { b, out, .. } = lower;
     b.finalize(config);
@@ -130,6 +133,8 @@ struct Lower<'a> {
     b: FunctionBuilder<'a>,
     region: &'a Region,
     form: Form,
+    /// Says which instruction each op of Cranelift's comes from.
+    marks: bool,
     flow: Flow,
     live: Live,
     pages: Pages,
@@ -188,6 +193,7 @@ impl<'a> Lower<'a> {
             b,
             region,
             form,
+            marks: false,
             flow,
             live,
             slots,
@@ -239,6 +245,9 @@ impl<'a> Lower<'a> {
         }
         for (i, op) in self.now().ops.iter().enumerate() {
             self.at = Place { block, op: i, insn: self.now().insn_of(i) };
+            if self.marks {
+                self.b.set_srcloc(SourceLoc::new(name(block, self.at.insn)));
+            }
             if op.ends() {
                 self.settle_all();
                 let done = self.live.done(block, &self.dirty);

@@ -12,6 +12,7 @@ use crate::jit::across::{Across, CERTIFICATE_WORDS};
 use crate::jit::arena::{Arena, Place};
 use crate::jit::block::Profile;
 use crate::jit::emitted::Emitted;
+use crate::jit::shape::Shape;
 use crate::jit::wanted::Made;
 use crate::jit::ways::{Settled, Site};
 use crate::tier::heat::Heat;
@@ -61,6 +62,8 @@ pub(super) struct Unit {
     pub across: Option<Box<Across>>,
     /// Host bytes, and nanoseconds that it took to compile.
     pub cost: (u32, u64),
+    /// Of a region.
+    pub shape: Option<Box<Shape>>,
 }
 
 impl Unit {
@@ -92,6 +95,7 @@ impl Unit {
             known,
             across,
             cost,
+            shape: None,
         }
     }
 

@@ -20,7 +20,8 @@ use crate::ir::op::{Effects, Shape};
 use crate::ir::{Boundary, Op, Opcode, Reg, SINK};
 use crate::jit::abi::meta;
 use crate::jit::block::{BlockCompiler, BlockInput, Failed, Profile};
-use crate::jit::emitted::{Emitted, RecordRef};
+use crate::jit::emitted::{Emitted, RecordRef, name};
+use crate::watch::apart::Mark;
 use cache::{Cache, Taken, bits};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi};
 use uses::{NEVER, Next, OpUses, Uses};
@@ -63,6 +64,8 @@ pub struct Tier1 {
     stuck: bool,
     block: Frame,
     now: Site,
+    /// What the code is from which position on, if that is to be noted.
+    marks: Option<Vec<(u32, Mark)>>,
 }
 
 /// What the emitter keeps of its input.
@@ -139,12 +142,14 @@ impl BlockCompiler for Tier1 {
         let mut bounds = Boundaries { rest: input.bounds, now: Site::default() };
         for (i, op) in input.ops.iter().enumerate() {
             self.now = Site { next: self.uses.of(i), op: i, dest: op.dest(), ..bounds.at(i) };
+            self.note(Mark::Insn(name(0, self.now.insn as usize)));
             if op.code.shape() != Shape::Float {
                 self.floats.note(op);
             }
             self.op(op);
             self.cache.unlock_all();
         }
+        self.note(Mark::Stub);
         self.shared_look_ups();
         self.link_stubs();
         self.finish(out)
@@ -152,6 +157,30 @@ impl BlockCompiler for Tier1 {
 }
 
 impl Tier1 {
+    /// From now on notes which code belongs to which instruction.
+    pub fn mark(&mut self) {
+        self.marks = Some(Vec::new());
+    }
+
+    /// What is emitted from here on, to either part.
+    fn note(&mut self, mark: Mark) {
+        if let Some(marks) = &mut self.marks {
+            marks.extend(self.buf.positions().map(|at| (at, mark)));
+        }
+    }
+
+    fn finish_marks(&mut self, data: u32, out: &mut Vec<(u32, Mark)>) {
+        out.clear();
+        let Some(marks) = &self.marks else { return };
+        out.extend(marks.iter().map(|&(at, mark)| (self.buf.resolve(at), mark)));
+        out.push((data, Mark::Data));
+        // Of several at one place the last holds: the others emitted nothing there.
+        out.sort_by_key(|(at, _)| *at);
+        out.reverse();
+        out.dedup_by_key(|(at, _)| *at);
+        out.reverse();
+    }
+
     fn start(&mut self, input: &BlockInput<'_>, insns: u32) {
         self.buf.clear();
         self.refs.clear();
@@ -159,6 +188,8 @@ impl Tier1 {
         self.stuck = false;
         self.stubs = [None; 2];
         self.look_ups = [None; 8];
+        self.marks.iter_mut().for_each(Vec::clear);
+        self.note(Mark::Head);
         self.uses.analyse(input.ops);
         self.cache.start(input.temps);
         self.floats.reset();
@@ -191,6 +222,7 @@ impl Tier1 {
             Unfinished::Label => Failed::Internal,
         })?;
         out.cold = Some(hot);
+        self.finish_marks(code.len() as u32, &mut out.marks);
         if !self.constants.is_empty() {
             code.resize(code.len().next_multiple_of(align_of::<Op>()), 0xcc);
         }
