@@ -6,3 +6,4 @@ pub mod config;
 pub mod gui;
 pub mod images;
 pub mod machine;
+pub mod watch;

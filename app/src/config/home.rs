@@ -4,6 +4,7 @@
 //! config/settings.toml
 //! config/machines/ID/machine.toml     the description
 //! config/machines/ID/lock             one writer per machine
+//! config/machines/ID/layout.json      which panels are open round its terminal, and where
 //! data/states/ID/state.bin            the saved state
 //! data/states/ID/screen.txt           the terminal's last text, for the card
 //! data/images/NAME/...                fetched guests
@@ -59,6 +60,11 @@ impl Home {
     /// A machine's description.
     pub fn machine_file(&self, id: &str) -> PathBuf {
         self.machine_dir(id).join("machine.toml")
+    }
+
+    /// How a machine's panels are laid out.
+    pub fn layout_file(&self, id: &str) -> PathBuf {
+        self.machine_dir(id).join("layout.json")
     }
 
     fn state_dir(&self, id: &str) -> PathBuf {

@@ -23,7 +23,7 @@ pub use presets::{Preset, presets};
 pub use settings::{Settings, ThemeChoice};
 pub use size::MemorySize;
 pub use store::{StoreError, write_atomically};
-pub use tuning::EngineTuning;
+pub use tuning::{CODE_MAX, CODE_MIN, CODE_STEP, EngineTuning, RUNS_MAX};
 pub use validate::{HARTS_MAX, MEMORY_MAX, MEMORY_MIN, check_forward, check_mac, is_valid_id};
 
 #[cfg(test)]

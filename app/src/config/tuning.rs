@@ -11,7 +11,7 @@ pub const CODE_MIN: u64 = 256 << 10;
 /// See [`CODE_MIN`].
 pub const CODE_MAX: u64 = 1 << 30;
 /// Code memory comes in pieces of this many bytes.
-const CODE_STEP: u64 = 64 << 10;
+pub const CODE_STEP: u64 = 64 << 10;
 /// Most compiling threads.
 pub const WORKERS_MAX: u32 = 16;
 
@@ -63,7 +63,7 @@ impl EngineTuning {
     }
 
     /// What is wrong with it: name of the field, what, and what to write.
-    pub(super) fn mistakes(&self) -> Vec<(&'static str, String, &'static str)> {
+    pub fn mistakes(&self) -> Vec<(&'static str, String, &'static str)> {
         let mut found = Vec::new();
         let runs = [
             ("tier1_runs", self.tier1_runs),

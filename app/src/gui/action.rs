@@ -3,7 +3,7 @@
 use super::commands::Cmd;
 use super::session::SessionKey;
 use crate::config::{MachineConfig, MemorySize};
-use crate::machine::api::EngineMode;
+use crate::machine::api::{Command, EngineMode};
 use std::path::PathBuf;
 
 /// Something to do after the page is drawn.
@@ -36,6 +36,10 @@ pub enum Action {
     PowerOffNow(SessionKey),
     /// Change a machine's engine.
     SetEngine(SessionKey, EngineMode),
+    /// Tell a machine something.
+    Tell(SessionKey, Command),
+    /// Open a panel of a machine, or close it.
+    TogglePanel(SessionKey, &'static str),
     /// Write a machine that the wizard has made, or changed if it had an id.
     SaveMachine {
         /// The description.

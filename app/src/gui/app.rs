@@ -4,6 +4,7 @@ use super::action::Action;
 use super::closing::{self, Closing};
 use super::commands::{Cmd, Needs};
 use super::dialog::{self, Answer, Question};
+use super::dock::Dock;
 use super::library::{self, Library};
 use super::machine_view::{self, Other};
 use super::palette::{Choice, Outcome, Palette, Usable};
@@ -201,8 +202,9 @@ impl App {
         }
         self.close_request(&ctx);
         let mut actions = Vec::new();
+        let guest_has_keyboard = self.shown().is_some_and(|s| s.has_keyboard);
         if self.question.is_none() && self.pins.is_none() && self.closing == Closing::No {
-            actions.extend(Cmd::take_keys(&ctx).into_iter().map(Action::Command));
+            actions.extend(Cmd::take_keys(&ctx, guest_has_keyboard).into_iter().map(Action::Command));
             self.take_dropped(&ctx, &mut actions);
         }
         actions.extend(self.show_palette(&ctx));
@@ -279,7 +281,8 @@ impl App {
         let mut palette = self.palette.take()?;
         let live = self.shown().and_then(Session::handle).map(|h| h.status());
         let engine = live.filter(|s| s.state.is_alive()).map(|s| s.engine);
-        match palette.show(ctx, Usable { command: &|c| self.is_usable(c), engine }) {
+        let panels = self.shown().and_then(|s| s.dock.as_ref()).map(Dock::list).unwrap_or_default();
+        match palette.show(ctx, Usable { command: &|c| self.is_usable(c), engine, panels: &panels }) {
             Outcome::Open => {
                 self.palette = Some(palette);
                 None
@@ -295,6 +298,10 @@ impl App {
             Outcome::Chosen(Choice::Engine(mode)) => {
                 self.refocus();
                 self.shown().map(|s| Action::SetEngine(s.key, mode))
+            }
+            Outcome::Chosen(Choice::Panel(panel)) => {
+                self.refocus();
+                self.shown().map(|s| Action::TogglePanel(s.key, panel.id))
             }
             Outcome::Chosen(Choice::Setting(name)) => {
                 self.settings_page.find(name.title());
@@ -453,6 +460,12 @@ impl App {
             }
             Action::PowerOffNow(key) => self.tell_machine(key, Command::PowerOff),
             Action::SetEngine(key, mode) => self.tell_machine(key, Command::SetEngine(mode)),
+            Action::Tell(key, command) => self.tell_machine(key, command),
+            Action::TogglePanel(key, id) => {
+                if let Some(dock) = self.session_mut(key).and_then(|s| s.dock.as_mut()) {
+                    dock.toggle(id);
+                }
+            }
             Action::SaveMachine { config, new_disk, start } => self.save_machine(*config, new_disk, start),
             Action::Leave => {
                 self.wizard = None;
@@ -545,6 +558,14 @@ impl App {
                 }
             }
             Cmd::Pins => self.pins = Some(Pins::of(key)),
+            Cmd::UseGuest | Cmd::WatchEngine | Cmd::DebugGuest => {
+                if let (Some(dock), Some(preset)) = (&mut session.dock, cmd.preset()) {
+                    dock.apply(preset);
+                }
+                session.grab_focus |= cmd == Cmd::UseGuest;
+            }
+            Cmd::SelectBack => session.dock.iter_mut().for_each(Dock::back),
+            Cmd::SelectForward => session.dock.iter_mut().for_each(Dock::forward),
             Cmd::Edit => {
                 if let Some(id) = session.place.id().map(str::to_owned) {
                     self.edit(&id);

@@ -1,5 +1,6 @@
 //! Every command of the window, once: its name, its key, and what it acts on. Bar, menus, palette and keyboard use this list.
 
+use super::dock::Preset;
 use egui::{Context, Key, KeyboardShortcut, Modifiers};
 
 /// A command.
@@ -31,6 +32,16 @@ pub enum Cmd {
     NextEngine,
     /// Show which code is pinned to a tier.
     Pins,
+    /// The guest alone.
+    UseGuest,
+    /// The panels of the engine round the guest.
+    WatchEngine,
+    /// The panels for debugging round the guest.
+    DebugGuest,
+    /// What was selected before.
+    SelectBack,
+    /// What was selected after.
+    SelectForward,
     /// Change the machine's description.
     Edit,
     /// Copy the terminal's selection.
@@ -66,7 +77,7 @@ pub enum Needs {
 
 impl Cmd {
     /// All commands in the order of the palette.
-    pub const ALL: [Cmd; 22] = [
+    pub const ALL: [Cmd; 27] = [
         Cmd::NewMachine,
         Cmd::Library,
         Cmd::Power,
@@ -77,6 +88,11 @@ impl Cmd {
         Cmd::Resume,
         Cmd::NextEngine,
         Cmd::Pins,
+        Cmd::UseGuest,
+        Cmd::WatchEngine,
+        Cmd::DebugGuest,
+        Cmd::SelectBack,
+        Cmd::SelectForward,
         Cmd::Edit,
         Cmd::NextMachine,
         Cmd::Copy,
@@ -107,6 +123,11 @@ impl Cmd {
             Cmd::Resume => "Resume from the saved state",
             Cmd::NextEngine => "Next engine mode",
             Cmd::Pins => "Pinned code",
+            Cmd::UseGuest => "Use the guest",
+            Cmd::WatchEngine => "Watch the engine",
+            Cmd::DebugGuest => "Debug",
+            Cmd::SelectBack => "Back to the last selection",
+            Cmd::SelectForward => "Forward to the next selection",
             Cmd::Edit => "Edit the machine",
             Cmd::Copy => "Copy from the terminal",
             Cmd::Paste => "Paste into the terminal",
@@ -134,6 +155,9 @@ impl Cmd {
             Cmd::Suspend => Key::D,
             Cmd::NextEngine => Key::G,
             Cmd::Pins => Key::I,
+            Cmd::UseGuest => Key::U,
+            Cmd::WatchEngine => Key::W,
+            Cmd::DebugGuest => Key::B,
             Cmd::Edit => Key::E,
             Cmd::Copy => Key::C,
             Cmd::Paste => Key::V,
@@ -143,13 +167,36 @@ impl Cmd {
             Cmd::SmallerText => Key::Minus,
             Cmd::Fullscreen => Key::F,
             Cmd::Quit => Key::Q,
-            Cmd::Resume => return None,
+            Cmd::Resume | Cmd::SelectBack | Cmd::SelectForward => return None,
         })
+    }
+
+    /// Its whole shortcut. Those of the selection are not the window's, but its panels': the guest gets them while it has the keyboard.
+    fn shortcut(self) -> Option<KeyboardShortcut> {
+        match self {
+            Cmd::SelectBack => Some(KeyboardShortcut::new(Modifiers::ALT, Key::ArrowLeft)),
+            Cmd::SelectForward => Some(KeyboardShortcut::new(Modifiers::ALT, Key::ArrowRight)),
+            _ => self.key().map(|key| KeyboardShortcut::new(Modifiers::CTRL | Modifiers::SHIFT, key)),
+        }
+    }
+
+    /// The arrangement of panels that it stands for.
+    pub const fn preset(self) -> Option<Preset> {
+        match self {
+            Cmd::UseGuest => Some(Preset::Guest),
+            Cmd::WatchEngine => Some(Preset::Engine),
+            Cmd::DebugGuest => Some(Preset::Debug),
+            _ => None,
+        }
     }
 
     /// Its key as people write it, or nothing.
     pub fn key_text(self) -> String {
-        self.key().map_or_else(String::new, |k| format!("Ctrl+Shift+{}", k.symbol_or_name()))
+        match self {
+            Cmd::SelectBack => "Alt+Left".to_owned(),
+            Cmd::SelectForward => "Alt+Right".to_owned(),
+            _ => self.key().map_or_else(String::new, |k| format!("Ctrl+Shift+{}", k.symbol_or_name())),
+        }
     }
 
     /// Name and key, for tips.
@@ -164,6 +211,9 @@ impl Cmd {
             Cmd::Pause | Cmd::Reset | Cmd::SaveState | Cmd::Suspend | Cmd::NextEngine | Cmd::Pins => {
                 Needs::Live
             }
+            Cmd::UseGuest | Cmd::WatchEngine | Cmd::DebugGuest | Cmd::SelectBack | Cmd::SelectForward => {
+                Needs::Machine
+            }
             Cmd::Power | Cmd::Edit | Cmd::Copy | Cmd::Paste | Cmd::SelectAll | Cmd::ClearScrollback => {
                 Needs::Machine
             }
@@ -173,13 +223,11 @@ impl Cmd {
     }
 
     /// Takes the keys of this frame that are commands.
-    pub fn take_keys(ctx: &Context) -> Vec<Cmd> {
-        let both = Modifiers::CTRL | Modifiers::SHIFT;
+    pub fn take_keys(ctx: &Context, guest_has_keyboard: bool) -> Vec<Cmd> {
+        let mine = |c: &Cmd| c.key().is_some() || !guest_has_keyboard;
         ctx.input_mut(|i| {
-            Cmd::ALL
-                .into_iter()
-                .filter(|c| c.key().is_some_and(|key| i.consume_shortcut(&KeyboardShortcut::new(both, key))))
-                .collect()
+            let mut pressed = |c: &Cmd| c.shortcut().is_some_and(|s| i.consume_shortcut(&s));
+            Cmd::ALL.into_iter().filter(|c| mine(c) && pressed(c)).collect()
         })
     }
 }

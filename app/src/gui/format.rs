@@ -44,6 +44,16 @@ pub fn clock(nanoseconds: u64) -> String {
     if h > 0 { format!("{h}:{m:02}:{s:02}") } else { format!("{m}:{s:02}") }
 }
 
+/// A running time with tenths of seconds.
+pub fn clock_tenths(nanoseconds: u64) -> String {
+    format!("{}.{}", clock(nanoseconds), nanoseconds / 100_000_000 % 10)
+}
+
+/// A whole number with its digits in groups.
+pub fn grouped(n: u64) -> String {
+    thousands(&n.to_string())
+}
+
 /// How long ago something was, in words.
 pub fn ago(elapsed: Duration) -> String {
     let minutes = elapsed.as_secs() / 60;
@@ -73,6 +83,7 @@ mod tests {
     #[test]
     fn times_are_words() {
         assert_eq!(clock(59_999_999_999), "0:59");
+        assert_eq!((clock_tenths(61_250_000_000), grouped(1_234)), ("1:01.2".into(), "1\u{2009}234".into()));
         assert_eq!(clock(3_723_000_000_000), "1:02:03");
         assert_eq!(ago(Duration::from_secs(30)), "just now");
         assert_eq!(ago(Duration::from_secs(60)), "1 minute ago");

@@ -47,6 +47,8 @@ pub enum Icon {
     Folder,
     /// Down.
     Down,
+    /// Panels round a middle.
+    Panels,
 }
 
 struct Pen<'a> {
@@ -128,6 +130,11 @@ pub fn paint(painter: &Painter, icon: Icon, rect: Rect, size: f32, color: Color3
         }
         Icon::Back => p.line(&[(10.0, 3.0), (5.0, 8.0), (10.0, 13.0)]),
         Icon::Down => p.line(&[(3.5, 6.0), (8.0, 10.5), (12.5, 6.0)]),
+        Icon::Panels => {
+            p.rect(1.5, 2.5, 14.5, 13.5, 1.5, false);
+            p.line(&[(10.0, 2.5), (10.0, 13.5)]);
+            p.line(&[(1.5, 9.5), (10.0, 9.5)]);
+        }
         Icon::Gear => gear(&p),
         Icon::Plus => {
             p.line(&[(8.0, 2.5), (8.0, 13.5)]);

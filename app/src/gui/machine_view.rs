@@ -10,7 +10,7 @@ use super::theme::{self, SPACE, text};
 use super::{status, widgets};
 use crate::config::Settings;
 use crate::machine::api::{GuestExit, RunState};
-use egui::{Align, FontId, Frame, Layout, Margin, Rect, RichText, Sense, Ui, pos2, vec2};
+use egui::{Align, FontId, Frame, Layout, Rect, RichText, Sense, Ui, pos2, vec2};
 
 /// Another machine that the bar can switch to.
 pub struct Other {
@@ -32,28 +32,43 @@ pub fn show(
     top_bar(ui, session, others, &mut actions);
     actions.extend(status::show(ui, session, session.has_keyboard));
     let p = theme::palette(ui);
-    let frame = Frame::new().fill(p.base).inner_margin(Margin::same(12));
-    egui::CentralPanel::default().frame(frame).show(ui, |ui| {
-        let options = TerminalOptions {
-            text: settings.terminal_text,
-            standard_size: !settings.terminal_fits_window,
-            mouse: settings.terminal_mouse,
-            grab_focus: !block_focus && std::mem::take(&mut session.grab_focus),
-        };
-        let state = session.state();
-        let port = session.port_mut();
-        port.unseen = false;
-        let name = port.name.clone();
-        let response = terminal::show(ui, &mut port.terminal, &name, options);
-        rects::note(ui.ctx(), "machine.terminal", response.rect);
-        let has_keyboard = response.has_focus();
-        if std::mem::replace(&mut session.has_keyboard, has_keyboard) != has_keyboard {
-            // The status line above this has been drawn with the old answer.
-            ui.ctx().request_repaint();
-        }
-        overlay(ui, session, state.as_ref(), response.rect, &mut actions);
+    egui::CentralPanel::default().frame(Frame::new().fill(p.base)).show(ui, |ui| {
+        let Some(mut dock) = session.dock.take() else { return };
+        let status = session.handle().map(|h| h.status());
+        let mut guest = |ui: &mut Ui| show_guest(ui, session, settings, block_focus, &mut actions);
+        let commands = dock.show(ui, status.as_deref(), &mut guest);
+        session.dock = Some(dock);
+        actions.extend(commands.into_iter().map(|c| Action::Tell(session.key, c)));
     });
     actions
+}
+
+/// The guest: its terminal, and a note over it while it does not run.
+fn show_guest(
+    ui: &mut Ui,
+    session: &mut Session,
+    settings: &Settings,
+    block_focus: bool,
+    actions: &mut Vec<Action>,
+) {
+    let options = TerminalOptions {
+        text: settings.terminal_text,
+        standard_size: !settings.terminal_fits_window,
+        mouse: settings.terminal_mouse,
+        grab_focus: !block_focus && std::mem::take(&mut session.grab_focus),
+    };
+    let state = session.state();
+    let port = session.port_mut();
+    port.unseen = false;
+    let name = port.name.clone();
+    let response = terminal::show(ui, &mut port.terminal, &name, options);
+    rects::note(ui.ctx(), "machine.terminal", response.rect);
+    let has_keyboard = response.has_focus();
+    if std::mem::replace(&mut session.has_keyboard, has_keyboard) != has_keyboard {
+        // The status line above this has been drawn with the old answer.
+        ui.ctx().request_repaint();
+    }
+    overlay(ui, session, state.as_ref(), response.rect, actions);
 }
 
 fn top_bar(ui: &mut Ui, session: &mut Session, others: &[Other], actions: &mut Vec<Action>) {
@@ -102,6 +117,7 @@ fn top_bar(ui: &mut Ui, session: &mut Session, others: &[Other], actions: &mut V
                 actions.push(Action::Command(Cmd::Palette));
             }
             more_menu(ui, session, ready, actions);
+            panels_menu(ui, session, actions);
             if let Some(title) = session.ports.get(session.shown_port).and_then(|p| p.terminal.title()) {
                 let p = theme::palette(ui);
                 let label = RichText::new(title).size(text::SMALL + 1.0).color(p.weak);
@@ -130,6 +146,30 @@ fn name_menu(ui: &mut Ui, session: &Session, others: &[Other], actions: &mut Vec
             if ui.button(&other.name).clicked() {
                 actions.push(Action::Show(other.key));
                 ui.close();
+            }
+        }
+    });
+}
+
+/// Arrangements of panels, and each panel.
+fn panels_menu(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
+    let Some(dock) = &session.dock else { return };
+    let button = widgets::icon_button(ui, Icon::Panels, "Panels", "Panels round the guest", true);
+    rects::note(ui.ctx(), "machine.panels", button.rect);
+    egui::Popup::menu(&button).show(|ui| {
+        ui.set_min_width(280.0);
+        for cmd in [Cmd::UseGuest, Cmd::WatchEngine, Cmd::DebugGuest] {
+            let button = egui::Button::new(cmd.title()).shortcut_text(cmd.key_text());
+            if ui.add(button).clicked() {
+                actions.push(Action::Command(cmd));
+                ui.close();
+            }
+        }
+        ui.separator();
+        for panel in dock.list() {
+            let mut open = panel.open;
+            if ui.checkbox(&mut open, panel.title).on_hover_text(panel.about).clicked() {
+                actions.push(Action::TogglePanel(session.key, panel.id));
             }
         }
     });

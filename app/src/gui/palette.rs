@@ -1,6 +1,7 @@
 //! The palette: every command and setting by name.
 
 use super::commands::Cmd;
+use super::dock::Listed;
 use super::rects;
 use super::settings_page::SettingName;
 use super::theme::{self, SPACE};
@@ -25,6 +26,8 @@ pub enum Choice {
     Setting(SettingName),
     /// Let the shown machine run in this mode.
     Engine(EngineMode),
+    /// Open a panel of the shown machine, or close it.
+    Panel(Listed),
 }
 
 impl Choice {
@@ -33,13 +36,15 @@ impl Choice {
             Choice::Command(c) => c.title().to_owned(),
             Choice::Setting(s) => format!("Setting: {}", s.title()),
             Choice::Engine(m) => format!("Engine: {}", m.title()),
+            Choice::Panel(p) if p.open => format!("Panel: Close {}", p.title),
+            Choice::Panel(p) => format!("Panel: Open {}", p.title),
         }
     }
 
     fn key_text(self) -> String {
         match self {
             Choice::Command(c) => c.key_text(),
-            Choice::Setting(_) | Choice::Engine(_) => String::new(),
+            Choice::Setting(_) | Choice::Engine(_) | Choice::Panel(_) => String::new(),
         }
     }
 }
@@ -57,6 +62,8 @@ pub struct Usable<'a> {
     pub command: &'a dyn Fn(Cmd) -> bool,
     /// The engine mode of the shown machine, if it runs.
     pub engine: Option<EngineMode>,
+    /// The panels of the shown machine.
+    pub panels: &'a [Listed],
 }
 
 /// What the palette offers for a query.
@@ -66,7 +73,8 @@ fn offers(query: &str, usable: Usable<'_>) -> Vec<Choice> {
     let engine = |m: &EngineMode| usable.engine.is_some_and(|now| now != *m) && m.unavailable().is_none();
     let engines = EngineMode::ALL.into_iter().filter(engine).map(Choice::Engine);
     let settings = SettingName::ALL.into_iter().map(Choice::Setting);
-    commands.chain(engines).chain(settings).filter(|c| matches(&c.title(), query)).collect()
+    let panels = usable.panels.iter().copied().map(Choice::Panel);
+    commands.chain(engines).chain(panels).chain(settings).filter(|c| matches(&c.title(), query)).collect()
 }
 
 /// What became of the palette in this frame.
@@ -203,18 +211,27 @@ mod tests {
 
     #[test]
     fn every_command_and_setting_is_found_by_its_words() {
-        let all = Usable { command: &|_| true, engine: None };
+        let all = Usable { command: &|_| true, engine: None, panels: &[] };
         assert_eq!(offers("", all).len(), Cmd::ALL.len() - 1 + SettingName::ALL.len());
         assert_eq!(offers("STATE save off", all), [Choice::Command(Cmd::Suspend)]);
-        let no_reset = Usable { command: &|c| c != Cmd::Reset, engine: None };
+        let no_reset = Usable { command: &|c| c != Cmd::Reset, engine: None, panels: &[] };
         assert!(offers("reset", no_reset).iter().all(|c| *c != Choice::Command(Cmd::Reset)));
         assert!(offers("scrollback", all).contains(&Choice::Setting(SettingName::Scrollback)));
         assert!(offers("no such thing", all).is_empty());
     }
 
     #[test]
+    fn panels_are_opened_and_closed_by_name() {
+        let panel = |title, open| Listed { id: title, title, about: "", open };
+        let panels = [panel("Engine", true), panel("Caches", false)];
+        let usable = Usable { command: &|_| true, engine: None, panels: &panels };
+        assert_eq!(offers("panel: open", usable), [Choice::Panel(panels[1])]);
+        assert_eq!(offers("close engine", usable), [Choice::Panel(panels[0])]);
+    }
+
+    #[test]
     fn engine_modes_that_a_running_machine_could_have_are_offered() {
-        let off = Usable { command: &|_| true, engine: None };
+        let off = Usable { command: &|_| true, engine: None, panels: &[] };
         assert!(offers("engine", off).iter().all(|c| !matches!(c, Choice::Engine(_))));
         let on = Usable { engine: Some(EngineMode::Tier1), ..off };
         let wanted: Vec<_> = EngineMode::ALL

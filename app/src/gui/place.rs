@@ -60,6 +60,11 @@ impl PlaceOfMachine {
         self.id().map(|id| self.home.screen_file(id))
     }
 
+    /// Where the layout of its panels is kept.
+    pub fn layout_file(&self) -> Option<PathBuf> {
+        self.id().map(|id| self.home.layout_file(id))
+    }
+
     /// Makes all paths of the description absolute.
     pub fn resolve(&self, config: &mut MachineConfig) {
         let dir = match &self.kind {

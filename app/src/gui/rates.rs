@@ -109,6 +109,7 @@ mod tests {
             disk: Traffic::default(),
             net: Traffic::default(),
             tiers: Default::default(),
+            tuning: Default::default(),
             pins: Vec::new(),
         };
         let start = Instant::now();

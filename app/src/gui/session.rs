@@ -1,5 +1,6 @@
 //! A machine in the window: its handle, its terminals, and what was asked of it.
 
+use super::dock::Dock;
 use super::rates::Rates;
 use super::terminal::Terminal;
 use super::toasts::Toasts;
@@ -62,6 +63,8 @@ pub struct Session {
     pub ports: Vec<PortView>,
     /// Index of the port that is shown.
     pub shown_port: usize,
+    /// The panels round the terminal; away only while they are drawn.
+    pub dock: Option<Dock>,
     /// Speed and load.
     pub rates: Rates,
     /// Give the keyboard to the terminal at the next frame.
@@ -81,8 +84,10 @@ pub struct Session {
 impl Session {
     /// A machine that is not started yet.
     pub fn new(key: SessionKey, config: MachineConfig, place: PlaceOfMachine, scrollback: usize) -> Session {
+        let dock = Some(Dock::new(key.0, place.layout_file()));
         let mut session = Session {
             key,
+            dock,
             config,
             place,
             ports: Vec::new(),
@@ -302,6 +307,9 @@ impl Session {
                 }
                 let repaint = ctx.clone();
                 let subscription = handle.subscribe(Box::new(move || repaint.request_repaint()));
+                if let Some(dock) = &mut self.dock {
+                    dock.watch(&handle, ctx);
+                }
                 self.events = 0;
                 self.asked.clear();
                 self.link = Link::Live(handle, subscription);
@@ -316,6 +324,9 @@ impl Session {
     }
 
     fn take_event(&mut self, event: Event, toasts: &mut Toasts) {
+        if let (Event::StateChanged(_), Some(dock)) = (&event, &self.dock) {
+            dock.state_changed();
+        }
         match event {
             Event::StateChanged(RunState::Off { exit }) => {
                 self.keep_screen();

@@ -98,6 +98,11 @@ pub fn palette_of(ctx: &Context) -> Palette {
     of(ctx.global_style().visuals.dark_mode)
 }
 
+/// The colours of the theme that these visuals belong to.
+pub fn palette_for(visuals: &Visuals) -> Palette {
+    of(visuals.dark_mode)
+}
+
 fn of(dark: bool) -> Palette {
     if dark { DARK } else { LIGHT }
 }
@@ -111,6 +116,17 @@ pub const fn engine_color(mode: EngineMode) -> Color32 {
         EngineMode::Adaptive => Color32::from_rgb(0xCC, 0x79, 0xA7),
         EngineMode::Accelerated => Color32::from_rgb(0xD5, 0x5E, 0x00),
     }
+}
+
+/// Colours for lines of one plot that mean no tier; told apart by colour-blind eyes.
+pub fn series(ui: &Ui) -> [Color32; 3] {
+    let p = palette(ui);
+    let sand = if ui.visuals().dark_mode {
+        Color32::from_rgb(0xE3, 0xD2, 0x7A)
+    } else {
+        Color32::from_rgb(0x8F, 0x76, 0x00)
+    };
+    [p.accent, sand, p.text]
 }
 
 /// The family of medium weight.

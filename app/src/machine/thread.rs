@@ -6,12 +6,13 @@ use super::api::{
 };
 use super::build::{Machine, sentence};
 use super::save;
-use crate::config::{DeviceKind, MachineConfig};
+use crate::config::{DeviceKind, EngineTuning, MachineConfig};
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 use devices::backend::chardev::CharInput;
 use devices::block::MessageFn;
 use engine::exec::cpu::MachineEvent;
 use engine::exec::engine::Engine;
+use engine::exec::mode::Tuning;
 use engine::tier::pins::PinError;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -71,6 +72,7 @@ impl Source for Machine {
         let engine = &self.engine;
         status.engine = engine.settings().mode().into();
         status.tiers = engine.tiers();
+        status.tuning = engine.settings().tuning();
         status.pins = engine.pins().into_iter().map(CodePin).collect();
         status.uptime_ns = self.clock.now_ns();
         for (i, hart) in status.harts.iter_mut().enumerate() {
@@ -234,6 +236,10 @@ impl Runner {
                 let outcome = self.set_engine(*mode);
                 self.answer(&request, outcome);
             }
+            Command::Tune(tuning) => {
+                let outcome = self.tune(*tuning);
+                self.answer(&request, outcome);
+            }
             Command::Pin(CodePin(pin)) => {
                 let outcome = machine.engine.pin(pin.clone());
                 self.pinned(&request, outcome);
@@ -269,6 +275,20 @@ impl Runner {
             (why, _) => why.unwrap_or_default(),
         };
         Err(UserError::new(format!("{} is not available", mode.title()), "", why))
+    }
+
+    /// Takes over thresholds and sizes. Compiling threads are made when a machine is, so their number stays until a reset.
+    fn tune(&mut self, tuning: EngineTuning) -> Result<(), UserError> {
+        if let Some((_, what, next)) = tuning.mistakes().into_iter().next() {
+            return Err(UserError::new(what, "", format!("{next}.")));
+        }
+        self.config.tuning = tuning;
+        if let Some(machine) = &self.machine {
+            let settings = machine.engine.settings();
+            let workers = settings.tuning().workers;
+            settings.set_tuning(Tuning { workers, ..tuning.applied() });
+        }
+        Ok(())
     }
 
     /// What is pinned has changed, or could not be.

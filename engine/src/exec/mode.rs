@@ -36,7 +36,7 @@ pub enum BlockCompilers {
 }
 
 /// Thresholds and sizes of the tiers.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Tuning {
     /// Runs in the interpreter before a block is compiled by tier 1 (adaptive mode).
     pub tier1_runs: u32,

@@ -119,6 +119,11 @@ impl Events {
         ring.total += 1;
     }
 
+    /// When the machine was made: where the events' times begin.
+    pub fn begin(&self) -> Instant {
+        self.begin
+    }
+
     /// Events from number `from` on that are still kept, and the number from which to ask next.
     pub fn since(&self, from: u64) -> (Vec<Event>, u64) {
         let ring = self.ring.lock();

@@ -5,7 +5,7 @@ use super::{
 };
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use engine::exec::engine::Engine;
-use engine::exec::mode::TierCounts;
+use engine::exec::mode::{TierCounts, Tuning};
 use parking_lot::{Condvar, Mutex, RwLock};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -146,6 +146,7 @@ pub fn channel(
         disk: Traffic::default(),
         net: Traffic::default(),
         tiers: TierCounts::default(),
+        tuning: Tuning::default(),
         pins: Vec::new(),
     };
     let shared = Arc::new(Shared {
@@ -185,12 +186,18 @@ impl MachineHandle {
 
     /// Counters, at most 100 ms old; state and engine are always of now.
     pub fn status(&self) -> Arc<Status> {
+        self.counted().0
+    }
+
+    /// As [`MachineHandle::status`], with the instant at which the counters were copied: whoever makes rates of them needs that.
+    pub fn counted(&self) -> (Arc<Status>, Instant) {
         let source = self.shared.source.read();
         let mut counters = self.shared.counters.lock();
-        if counters.copied.is_none_or(|t| t.elapsed() >= COUNTER_INTERVAL) {
-            counters.refresh(source.as_deref());
-        }
-        counters.status.clone()
+        let copied = match counters.copied.filter(|t| t.elapsed() < COUNTER_INTERVAL) {
+            Some(copied) => copied,
+            None => counters.refresh(source.as_deref()),
+        };
+        (counters.status.clone(), copied)
     }
 
     /// Looks at harts and code of the machine, on this thread; `None` once it is off. Be quick: a machine that ends, or is reset, waits
@@ -232,11 +239,13 @@ impl MachineHandle {
 }
 
 impl Counters {
-    fn refresh(&mut self, source: Option<&dyn Source>) {
+    fn refresh(&mut self, source: Option<&dyn Source>) -> Instant {
         if let Some(source) = source {
             source.counters(Arc::make_mut(&mut self.status));
         }
-        self.copied = Some(Instant::now());
+        let now = Instant::now();
+        self.copied = Some(now);
+        now
     }
 }
 

@@ -11,7 +11,8 @@ mod handle;
 mod pin;
 mod serial;
 
-use engine::exec::mode::TierCounts;
+use crate::config::EngineTuning;
+use engine::exec::mode::{TierCounts, Tuning};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
@@ -59,6 +60,9 @@ pub enum Command {
     },
     /// Change how guest code runs.
     SetEngine(EngineMode),
+    /// Change the engine's thresholds and sizes; what is absent goes back to its default. The number of compiling threads is taken over by
+    /// a reset.
+    Tune(EngineTuning),
     /// Hold the guest code in a range in a tier, from now on and after a reset.
     Pin(CodePin),
     /// Let a range go, `None` all.
@@ -201,6 +205,8 @@ pub struct Status {
     pub net: Traffic,
     /// What the engine's tiers have done.
     pub tiers: TierCounts,
+    /// Thresholds and sizes of the tiers that are in force.
+    pub tuning: Tuning,
     /// What guest code is held in a tier.
     pub pins: Vec<CodePin>,
 }

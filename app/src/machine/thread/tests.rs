@@ -94,3 +94,19 @@ fn a_pin_without_memory_is_refused_when_the_machine_is_built() {
         machine.state()
     );
 }
+
+#[test]
+fn thresholds_change_while_it_runs_and_stay_after_a_reset() {
+    let options = StartOptions { engine: Some(EngineMode::Interpreter), ..StartOptions::default() };
+    let machine = spawn(&embedded(), options).expect("starts");
+    until("running", || machine.state() == RunState::Running);
+    let usual = Tuning::default();
+    let wanted = EngineTuning { tier1_runs: Some(7), workers: Some(3), ..EngineTuning::default() };
+    assert!(tell(&machine, Command::Tune(wanted)));
+    until("in force", || machine.status().tuning == Tuning { tier1_runs: 7, ..usual });
+    let wrong = EngineTuning { tier2_runs: Some(0), ..EngineTuning::default() };
+    assert!(!tell(&machine, Command::Tune(wrong)));
+    assert!(tell(&machine, Command::Reset));
+    until("kept", || machine.status().tuning == Tuning { tier1_runs: 7, workers: 3, ..usual });
+    assert!(tell(&machine, Command::PowerOff));
+}
