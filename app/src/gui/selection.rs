@@ -8,6 +8,8 @@ const KEPT: usize = 100;
 pub struct Selected {
     /// Physical address of guest code.
     pub code: Option<u64>,
+    /// The guest address at which that was seen, if it was.
+    pub pc: Option<u64>,
     /// A moment in guest time, in nanoseconds.
     pub moment_ns: Option<u64>,
 }
@@ -65,7 +67,7 @@ mod tests {
     use super::*;
 
     fn code(pa: u64) -> Selected {
-        Selected { code: Some(pa), moment_ns: None }
+        Selected { code: Some(pa), ..Selected::default() }
     }
 
     #[test]
@@ -75,7 +77,7 @@ mod tests {
         s.select(code(1));
         s.select(code(1));
         s.select_moment(7);
-        assert_eq!(s.now(), Selected { code: Some(1), moment_ns: Some(7) });
+        assert_eq!(s.now(), Selected { code: Some(1), pc: None, moment_ns: Some(7) });
         assert!(s.back());
         assert_eq!(s.now(), code(1));
         assert!(s.forward() && !s.forward());

@@ -8,6 +8,7 @@ use egui::{
     Color32, Context, CornerRadius, FontData, FontDefinitions, FontFamily, FontId, Margin, Stroke, TextStyle,
     Theme, Ui, Visuals,
 };
+use engine::watch::Stage;
 use std::sync::Arc;
 
 /// Steps of spacing, in points.
@@ -116,6 +117,16 @@ pub const fn engine_color(mode: EngineMode) -> Color32 {
         EngineMode::Adaptive => Color32::from_rgb(0xCC, 0x79, 0xA7),
         EngineMode::Accelerated => Color32::from_rgb(0xD5, 0x5E, 0x00),
     }
+}
+
+/// The colour of a stage of code, which is that of its tier; the highest has its own.
+pub const fn stage_color(stage: Stage) -> Color32 {
+    engine_color(match stage {
+        Stage::Interpreter => EngineMode::Interpreter,
+        Stage::Tier1 => EngineMode::Tier1,
+        Stage::Tier2 => EngineMode::Tier2,
+        Stage::Settled => EngineMode::Adaptive,
+    })
 }
 
 /// Colours for lines of one plot that mean no tier; told apart by colour-blind eyes.

@@ -7,9 +7,13 @@
 mod between;
 mod decisions;
 mod history;
+pub mod hot;
+pub mod inspect;
+mod spots;
 mod watcher;
 
 pub use between::Between;
 pub use decisions::{Decision, Decisions};
 pub use history::{Column, History, Moment};
+pub use spots::{Spots, Subject, WINDOW};
 pub use watcher::{Rings, Told, Wants, Watched, Watcher};

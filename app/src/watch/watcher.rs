@@ -17,23 +17,31 @@ pub struct Wants {
     pub counters: bool,
     /// What its tiers decide.
     pub decisions: bool,
+    /// Where its time goes, and in which code: harts are asked where they are.
+    pub spots: bool,
 }
 
 impl Wants {
     /// The counters over time.
-    pub const COUNTERS: Wants = Wants { counters: true, decisions: false };
+    pub const COUNTERS: Wants = Wants { counters: true, decisions: false, spots: false };
     /// Counters and decisions.
-    pub const DECISIONS: Wants = Wants { counters: true, decisions: true };
+    pub const DECISIONS: Wants = Wants { counters: true, decisions: true, spots: false };
+    /// Where time goes.
+    pub const SPOTS: Wants = Wants { counters: true, decisions: false, spots: true };
 
     /// Whether anything.
     pub fn any(self) -> bool {
-        self.counters || self.decisions
+        self.counters || self.decisions || self.spots
     }
 
     /// What either of two wants.
     #[must_use]
     pub fn or(self, other: Wants) -> Wants {
-        Wants { counters: self.counters || other.counters, decisions: self.decisions || other.decisions }
+        Wants {
+            counters: self.counters || other.counters,
+            decisions: self.decisions || other.decisions,
+            spots: self.spots || other.spots,
+        }
     }
 }
 

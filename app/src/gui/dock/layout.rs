@@ -35,8 +35,8 @@ impl Preset {
     const fn panels(self) -> &'static [&'static str] {
         match self {
             Preset::Guest => &[],
-            Preset::Engine => &["engine", "caches", "promotions"],
-            Preset::Debug => &["promotions"],
+            Preset::Engine => &["engine", "caches", "hot", "promotions"],
+            Preset::Debug => &["hot", "inspector"],
         }
     }
 

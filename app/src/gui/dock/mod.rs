@@ -10,7 +10,7 @@ use super::panels::{self, Panel, Side, View};
 use super::plot::Scene;
 use super::selection::Selection;
 use crate::machine::api::{Command, MachineHandle, Status};
-use crate::watch::{Wants, Watched, Watcher};
+use crate::watch::{Spots, Wants, Watched, Watcher};
 use behavior::Places;
 use egui::{Context, Ui};
 use egui_tiles::{Tile, Tree};
@@ -39,6 +39,7 @@ pub struct Dock {
     scene: Scene,
     selection: Selection,
     watcher: Option<Watcher>,
+    spots: Option<Spots>,
     keeper: Keeper,
     /// Tells the trees of machines apart.
     name: u64,
@@ -53,13 +54,16 @@ impl Dock {
         let layout = keeper.read(&known).unwrap_or_default();
         let tree = layout.tree(name);
         let (scene, selection) = (Scene::default(), Selection::default());
-        Dock { tree, panels, scene, selection, watcher: None, keeper, name }
+        Dock { tree, panels, scene, selection, watcher: None, spots: None, keeper, name }
     }
 
     /// Begins to watch a machine that was started.
     pub fn watch(&mut self, machine: &MachineHandle, ctx: &Context) {
-        let ctx = ctx.clone();
-        self.watch_with(machine.clone(), move || ctx.request_repaint());
+        let (repaint, news) = (ctx.clone(), ctx.clone());
+        self.watch_with(machine.clone(), move || repaint.request_repaint());
+        let spots = Spots::new(machine.clone(), move || news.request_repaint());
+        spots.want(self.wants().spots);
+        self.spots = Some(spots);
     }
 
     /// As [`Dock::watch`], whatever there is to be watched.
@@ -134,6 +138,9 @@ impl Dock {
         if let Some(watcher) = &self.watcher {
             watcher.want(self.wants());
         }
+        if let Some(spots) = &self.spots {
+            spots.want(self.wants().spots);
+        }
     }
 
     /// Goes to what was selected before.
@@ -164,6 +171,7 @@ impl Dock {
                 scene: &mut self.scene,
                 selection: &mut self.selection,
                 watcher: self.watcher.as_ref(),
+                spots: self.spots.as_ref(),
                 status,
                 commands: &mut commands,
             },

@@ -2,13 +2,15 @@
 
 mod caches;
 mod engine;
+mod hot;
+mod inspector;
 mod promotions;
 mod table;
 
 use super::plot::Scene;
 use super::selection::Selection;
 use crate::machine::api::{Command, Status};
-use crate::watch::{Wants, Watcher};
+use crate::watch::{Spots, Wants, Watcher};
 use egui::{RichText, Ui, vec2};
 
 /// Where a panel stands when it is opened by its name.
@@ -28,6 +30,8 @@ pub struct View<'a> {
     pub selection: &'a mut Selection,
     /// What was seen of the machine, if it was started in this window.
     pub watcher: Option<&'a Watcher>,
+    /// Where its time goes.
+    pub spots: Option<&'a Spots>,
     /// The machine's counters of now; `None` while there is no machine.
     pub status: Option<&'a Status>,
     /// What the machine is to be told.
@@ -63,6 +67,8 @@ pub fn all() -> Vec<Box<dyn Panel>> {
         Box::new(engine::Engine::default()),
         Box::new(caches::Caches),
         Box::new(promotions::Promotions::default()),
+        Box::new(hot::HotSpots::default()),
+        Box::new(inspector::Inspector::default()),
     ]
 }
 

@@ -26,11 +26,13 @@ pub struct Cell {
     pub text: String,
     /// A dot of this colour before it.
     pub dot: Option<Color32>,
+    /// A bar behind it: of this part of its width, in this colour.
+    pub bar: Option<(f32, Color32)>,
 }
 
 impl From<String> for Cell {
     fn from(text: String) -> Cell {
-        Cell { text, dot: None }
+        Cell { text, dot: None, bar: None }
     }
 }
 
@@ -65,10 +67,52 @@ pub fn head(ui: &mut Ui, columns: &[Column]) {
     ui.painter().hline(rect.x_range(), rect.max.y, Stroke::new(1.0, p.hairline));
 }
 
+/// As [`head`], with columns to sort by: `sorted` is the column and whether its lowest is first. The column that was clicked.
+pub fn sortable_head(ui: &mut Ui, columns: &[Column], sorted: (usize, bool)) -> Option<usize> {
+    let p = theme::palette(ui);
+    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::hover());
+    let mut clicked = None;
+    for (n, (column, cell)) in
+        columns.iter().zip(places(columns, rect.shrink2(vec2(SPACE[0], 0.0)))).enumerate()
+    {
+        let id = ui.scope_id().with(("head", column.head));
+        let response = ui.interact(cell, id, Sense::click());
+        let current = sorted.0 == n;
+        response.widget_info(|| {
+            egui::WidgetInfo::selected(
+                egui::Role::ColumnHeader,
+                true,
+                current,
+                format!("Sort by {}", column.head),
+            )
+        });
+        let lit = current || response.hovered() || response.has_focus();
+        let color = if lit { p.text } else { p.weak };
+        let arrow = match sorted {
+            (at, true) if at == n => " \u{25b2}",
+            (at, false) if at == n => " \u{25bc}",
+            _ => "",
+        };
+        let (name, font) = (format!("{}{arrow}", column.head), FontId::proportional(text::SMALL));
+        if column.number {
+            ui.painter().text(cell.right_center(), Align2::RIGHT_CENTER, name, font, color);
+        } else {
+            widgets::painted_text(ui, cell, &name, font, color);
+        }
+        if response.on_hover_text(column.tip).clicked() {
+            clicked = Some(n);
+        }
+    }
+    ui.painter().hline(rect.x_range(), rect.max.y, Stroke::new(1.0, p.hairline));
+    clicked
+}
+
 /// What became of a table's rows.
 pub struct Shown {
     /// The row that was clicked.
     pub clicked: Option<usize>,
+    /// The row of which the menu is wanted, and where.
+    pub menu: Option<(usize, egui::Pos2)>,
     /// The pointer is over the rows.
     pub hovered: bool,
     /// How far down it was scrolled.
@@ -84,7 +128,7 @@ pub fn rows(
     mut row: impl FnMut(usize) -> Option<(Vec<Cell>, bool)>,
 ) -> Shown {
     ui.spacing_mut().item_spacing.y = 0.0;
-    let mut clicked = None;
+    let (mut clicked, mut menu) = (None, None);
     let area = ScrollArea::vertical().id_salt(name).auto_shrink(false);
     let output = area.show_rows(ui, ROW, count, |ui, range| {
         for i in range {
@@ -95,10 +139,13 @@ pub fn rows(
             if response.clicked() {
                 clicked = Some(i);
             }
+            if response.secondary_clicked() {
+                menu = Some((i, response.interact_pointer_pos().unwrap_or(rect.left_bottom())));
+            }
         }
     });
     let hovered = ui.rect_contains_pointer(output.inner_rect);
-    Shown { clicked, hovered, offset: output.state.unclamped_offset().y }
+    Shown { clicked, menu, hovered, offset: output.state.unclamped_offset().y }
 }
 
 /// A row outside of a scrolled list.
@@ -123,6 +170,11 @@ fn paint_row(ui: &Ui, columns: &[Column], rect: Rect, response: &Response, cells
     for ((column, cell), mut place) in
         columns.iter().zip(cells).zip(places(columns, rect.shrink2(vec2(SPACE[0], 0.0))))
     {
+        if let Some((part, color)) = cell.bar {
+            let width = (place.width() * part.clamp(0.0, 1.0)).max(1.0);
+            let bar = Rect::from_min_size(pos2(place.min.x, place.max.y - 4.0), vec2(width, 2.0));
+            ui.painter().rect_filled(bar, 1.0, color);
+        }
         if let Some(color) = cell.dot {
             ui.painter().circle_filled(pos2(place.min.x + 4.0, place.center().y), 4.0, color);
             place.min.x += 14.0;

@@ -105,9 +105,9 @@ impl List {
             Some((cells(decision, color).into(), same))
         });
         if let Some(decision) = shown.clicked.and_then(number).and_then(|n| ring.get(n)) {
-            let now = view.selection.now().code;
-            view.selection
-                .select(Selected { code: code(decision).or(now), moment_ns: Some(decision.guest_ns) });
+            let now = view.selection.now();
+            let (code, pc) = code(decision).map_or((now.code, now.pc), |pa| (Some(pa), None));
+            view.selection.select(Selected { code, pc, moment_ns: Some(decision.guest_ns) });
         }
         self.held = shown.hovered || shown.offset > lossy(1);
     }
@@ -145,7 +145,7 @@ fn cells(decision: &Decision, color: Color32) -> [Cell; 6] {
     [
         clock_tenths(decision.guest_ns).into(),
         code(decision).map_or_else(String::new, |pa| format!("{pa:#x}")).into(),
-        Cell { text: words, dot: Some(color) },
+        Cell { text: words, dot: Some(color), bar: None },
         queued.then(|| grouped(event.queued.into())).unwrap_or_default().into(),
         compile.unwrap_or_default().into(),
         kind::saving(&event.what).unwrap_or_default().into(),
