@@ -110,6 +110,7 @@ mod tests {
             net: Traffic::default(),
             tiers: Default::default(),
             tuning: Default::default(),
+            samples: [0; 5],
             pins: Vec::new(),
         };
         let start = Instant::now();

@@ -72,6 +72,7 @@ impl Source for Machine {
         let engine = &self.engine;
         status.engine = engine.settings().mode().into();
         status.tiers = engine.tiers();
+        status.samples = engine.code().translations().samples.counts();
         status.tuning = engine.settings().tuning();
         status.pins = engine.pins().into_iter().map(CodePin).collect();
         status.uptime_ns = self.clock.now_ns();

@@ -2,6 +2,7 @@
 
 use super::Moment;
 use engine::exec::mode::TierCounts;
+use engine::watch::Stage;
 
 /// Two moments of one machine, the older one first.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +38,12 @@ impl Between<'_> {
     pub fn tier_share(&self, tier: usize) -> Option<f64> {
         let in_tier = |i: usize| self.step(|t| t.insns.get(i).copied().unwrap_or(0));
         ratio(in_tier(tier), (0..3).map(in_tier).sum())
+    }
+
+    /// Which part of the time of all harts was spent in code of a stage, or asleep (`None`); by samples.
+    pub fn time_share(&self, stage: Option<Stage>) -> Option<f64> {
+        let step = |i: usize| self.to.samples[i].saturating_sub(self.from.samples[i]) as f64;
+        ratio(step(stage.map_or(4, |s| s as usize)), (0..5).map(step).sum())
     }
 
     /// Millions of instructions that a hart retired in a second.
@@ -87,6 +94,7 @@ mod tests {
             compile_ns: [0, 500_000_000],
             ..TierCounts::default()
         };
+        to.samples = [10, 20, 0, 50, 20];
         to.harts[0].retired = 50_000_000;
         (from, to)
     }
@@ -98,7 +106,8 @@ mod tests {
         assert_eq!((b.seconds(), b.guest_seconds()), (2.0, 2.0));
         assert_eq!([0, 1, 2].map(|t| b.tier_share(t)), [Some(0.1), Some(0.3), Some(0.6)]);
         assert_eq!((b.mips(0), b.mips(1)), (Some(25.0), None));
-        assert_eq!(b.jump_hit_rate(), Some(0.75));
+        assert_eq!(Stage::ALL.map(|s| b.time_share(Some(s))), [Some(0.1), Some(0.2), Some(0.0), Some(0.5)]);
+        assert_eq!((b.time_share(None), b.jump_hit_rate()), (Some(0.2), Some(0.75)));
         assert_eq!([0, 1, 2].map(|k| b.tlb_misses_per_thousand(k)), [Some(10.0), Some(5.0), Some(1.0)]);
         assert_eq!(b.per_second(|t| t.invalidated), Some(15.0));
         assert_eq!((b.compiling(0), b.compiling(1)), (Some(0.0), Some(0.25)));
@@ -109,6 +118,7 @@ mod tests {
         let (from, _) = pair();
         let b = Between { from: &from, to: &from };
         assert_eq!((b.tier_share(0), b.mips(0), b.jump_hit_rate()), (None, None, None));
+        assert_eq!(b.time_share(None), None);
         assert_eq!((b.tlb_misses_per_thousand(0), b.per_second(|t| t.evicted)), (None, None));
     }
 

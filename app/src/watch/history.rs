@@ -25,6 +25,8 @@ pub struct Moment {
     pub harts: Box<[HartStatus]>,
     /// What the tiers have done.
     pub tiers: TierCounts,
+    /// Where harts were when they were asked: by stage of the code, and, last, asleep.
+    pub samples: [u64; 5],
     /// Thresholds and sizes that were in force.
     pub tuning: Tuning,
     /// All disks.
@@ -43,6 +45,7 @@ impl Moment {
             engine: status.engine,
             harts: status.harts.as_slice().into(),
             tiers: status.tiers,
+            samples: status.samples,
             tuning: status.tuning,
             disk: status.disk,
             net: status.net,
@@ -171,6 +174,7 @@ pub(super) mod tests {
             engine: EngineMode::Adaptive,
             harts: Box::new([HartStatus { retired: insns, idle_ns: 0, started: true }]),
             tiers: TierCounts { insns: [0, 0, insns], ..TierCounts::default() },
+            samples: [0; 5],
             tuning: Tuning::default(),
             disk: Traffic::default(),
             net: Traffic::default(),

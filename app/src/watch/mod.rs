@@ -6,6 +6,7 @@
 
 mod between;
 mod decisions;
+pub mod flame;
 mod history;
 pub mod hot;
 pub mod inspect;

@@ -1,5 +1,7 @@
 //! The thread that asks a machine's harts where they are, and makes the table of hot spots of what they say.
 
+use super::Wants;
+use super::flame::{self, Frame};
 use super::hot::{self, Named, Namer, Order, Table};
 use super::inspect::{Inspected, inspect};
 use crate::machine::api::MachineHandle;
@@ -26,8 +28,8 @@ const LISTS: Duration = Duration::from_secs(1);
 
 /// What can be asked.
 pub trait Sampled: Send {
-    /// Asks all harts that run; `false` if the machine is over.
-    fn ask(&self) -> bool;
+    /// Asks all harts that run, for their callers too or not; `false` if the machine is over.
+    fn ask(&self, callers: bool) -> bool;
     /// Samples from a number on, and the number to go on from.
     fn samples(&self, from: u64) -> Option<(Vec<Sample>, u64)>;
     /// All translations.
@@ -52,8 +54,8 @@ pub struct Subject {
 }
 
 impl Sampled for MachineHandle {
-    fn ask(&self) -> bool {
-        self.look(|engine| engine.ask_for_samples(false)).is_some() || self.state().is_alive()
+    fn ask(&self, callers: bool) -> bool {
+        self.look(|engine| engine.ask_for_samples(callers)).is_some() || self.state().is_alive()
     }
 
     fn samples(&self, from: u64) -> Option<(Vec<Sample>, u64)> {
@@ -81,6 +83,8 @@ impl Sampled for MachineHandle {
 #[derive(Default)]
 struct Control {
     wanted: bool,
+    /// With call stacks.
+    stacks: bool,
     stop: bool,
     order: Order,
     /// Names of functions, once they are known.
@@ -99,6 +103,7 @@ struct Shared {
     news: Condvar,
     table: Mutex<Arc<Table>>,
     subject: Mutex<Arc<Subject>>,
+    flame: Mutex<Option<Arc<Frame>>>,
 }
 
 /// Samples one machine until it is dropped or the machine is over; the last table stays.
@@ -127,10 +132,10 @@ impl Spots {
     }
 
     /// Whether anybody looks.
-    pub fn want(&self, wanted: bool) {
+    pub fn want(&self, wants: Wants) {
         let mut control = self.shared.control.lock();
-        if control.wanted != wanted {
-            control.wanted = wanted;
+        if (control.wanted, control.stacks) != (wants.spots, wants.stacks) {
+            (control.wanted, control.stacks) = (wants.spots, wants.stacks);
             self.shared.news.notify_all();
         }
     }
@@ -167,6 +172,11 @@ impl Spots {
         self.shared.subject.lock().clone()
     }
 
+    /// The call stacks of the last seconds, once there are any.
+    pub fn flame(&self) -> Option<Arc<Frame>> {
+        self.shared.flame.lock().clone()
+    }
+
     /// The newest table.
     pub fn table(&self) -> Arc<Table> {
         self.shared.table.lock().clone()
@@ -191,7 +201,7 @@ struct Eye<S> {
 
 /// What is to be done next.
 enum Turn {
-    Ask,
+    Ask { callers: bool },
     Table,
     Subject,
     Over,
@@ -204,9 +214,9 @@ impl<S: Sampled> Eye<S> {
             let due = made.is_none_or(|at| at.elapsed() >= TABLES);
             match self.wait(number, due) {
                 Turn::Over => return,
-                Turn::Ask => {
+                Turn::Ask { callers } => {
                     number += 1;
-                    if !self.sampled.ask() {
+                    if !self.sampled.ask(callers) {
                         return;
                     }
                 }
@@ -240,7 +250,7 @@ impl<S: Sampled> Eye<S> {
             } else if due || std::mem::take(&mut control.changed) {
                 return Turn::Table;
             } else if self.shared.news.wait_until(&mut control, at).timed_out() {
-                return Turn::Ask;
+                return Turn::Ask { callers: control.stacks };
             }
         }
     }
@@ -300,15 +310,18 @@ impl<S: Sampled> Eye<S> {
         {
             self.listed = Some((Instant::now(), list));
         }
-        let (order, namer) = {
+        let (order, namer, stacks) = {
             let control = self.shared.control.lock();
-            (control.order.clone(), control.namer.clone())
+            (control.order.clone(), control.namer.clone(), control.stacks)
         };
         let namer: &dyn Namer = match &namer {
             Some(namer) => &**namer,
             None => &NoNames,
         };
         let listed = self.listed.as_ref().map_or(&[][..], |(_, list)| list);
+        if stacks {
+            *self.shared.flame.lock() = Some(Arc::new(flame::tree(self.window.iter(), namer)));
+        }
         *self.shared.table.lock() = Arc::new(hot::table(listed, self.window.iter(), namer, &order));
     }
 }
@@ -331,7 +344,7 @@ mod tests {
     struct Script(Arc<AtomicU64>);
 
     impl Sampled for Script {
-        fn ask(&self) -> bool {
+        fn ask(&self, _: bool) -> bool {
             self.0.fetch_add(1, Ordering::Relaxed);
             true
         }
@@ -374,14 +387,14 @@ mod tests {
         let spots = Spots::new(Script(asked.clone()), || {});
         std::thread::sleep(4 * MEAN);
         assert_eq!(asked.load(Ordering::Relaxed), 0);
-        spots.want(true);
+        spots.want(Wants::SPOTS);
         until(|| spots.table().rows.len() == 2);
         let table = spots.table();
         assert_eq!(table.rows.iter().map(|r| r.time()).sum::<u32>(), table.time());
         // Another order is not waited for.
         spots.order(&Order { filter: "1001".into(), ..Order::default() });
         until(|| spots.table().rows.len() == 1);
-        spots.want(false);
+        spots.want(Wants::default());
         std::thread::sleep(4 * MEAN);
         let before = asked.load(Ordering::Relaxed);
         std::thread::sleep(4 * MEAN);

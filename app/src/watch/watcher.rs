@@ -19,15 +19,19 @@ pub struct Wants {
     pub decisions: bool,
     /// Where its time goes, and in which code: harts are asked where they are.
     pub spots: bool,
+    /// With who called that.
+    pub stacks: bool,
 }
 
 impl Wants {
     /// The counters over time.
-    pub const COUNTERS: Wants = Wants { counters: true, decisions: false, spots: false };
+    pub const COUNTERS: Wants = Wants { counters: true, decisions: false, spots: false, stacks: false };
     /// Counters and decisions.
-    pub const DECISIONS: Wants = Wants { counters: true, decisions: true, spots: false };
+    pub const DECISIONS: Wants = Wants { counters: true, decisions: true, spots: false, stacks: false };
     /// Where time goes.
-    pub const SPOTS: Wants = Wants { counters: true, decisions: false, spots: true };
+    pub const SPOTS: Wants = Wants { counters: true, decisions: false, spots: true, stacks: false };
+    /// Where time goes, with call stacks.
+    pub const STACKS: Wants = Wants { stacks: true, ..Wants::SPOTS };
 
     /// Whether anything.
     pub fn any(self) -> bool {
@@ -41,6 +45,7 @@ impl Wants {
             counters: self.counters || other.counters,
             decisions: self.decisions || other.decisions,
             spots: self.spots || other.spots,
+            stacks: self.stacks || other.stacks,
         }
     }
 }

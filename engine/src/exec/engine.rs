@@ -245,8 +245,16 @@ impl<G: Guest> Engine for Harts<G> {
             samples.ask(id, callers);
             lines.kick();
         };
-        let awake = self.shared().harts.iter().enumerate().filter(|(_, hart)| !hart.is_asleep());
-        awake.map(|(id, hart)| ask(id, &hart.lines)).count()
+        let mut asked = 0;
+        for (id, hart) in self.shared().harts.iter().enumerate().filter(|(_, hart)| hart.is_started()) {
+            if hart.is_asleep() {
+                samples.slept();
+            } else {
+                ask(id, &hart.lines);
+                asked += 1;
+            }
+        }
+        asked
     }
 
     fn save(&self) -> Result<Vec<u8>, RestoreError> {

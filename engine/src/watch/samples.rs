@@ -7,7 +7,7 @@
 use super::Stage;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 /// Samples kept.
@@ -71,6 +71,8 @@ pub struct Samples {
     /// With callers.
     callers: AtomicBool,
     ring: Mutex<Ring>,
+    /// Samples ever by stage, and harts that slept when all were asked.
+    counts: [AtomicU64; 5],
 }
 
 impl Samples {
@@ -98,7 +100,18 @@ impl Samples {
         Some(self.callers.load(Ordering::Relaxed))
     }
 
+    /// Notes that a hart that was started slept when all were asked.
+    pub(crate) fn slept(&self) {
+        self.counts[4].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Samples ever by stage, and, last, how often a hart slept when all were asked.
+    pub fn counts(&self) -> [u64; 5] {
+        self.counts.each_ref().map(|n| n.load(Ordering::Relaxed))
+    }
+
     pub(crate) fn push(&self, sample: Sample) {
+        self.counts[sample.stage as usize].fetch_add(1, Ordering::Relaxed);
         let mut ring = self.ring.lock();
         if ring.samples.len() >= KEPT {
             ring.samples.pop_front();
@@ -146,6 +159,8 @@ mod tests {
         (0..KEPT as u64 + 10).for_each(|pc| samples.push(sample(pc)));
         let (all, next) = samples.since(0);
         assert_eq!((all.len(), all[0].pc, next), (KEPT, 10, KEPT as u64 + 10));
+        samples.slept();
+        assert_eq!(samples.counts(), [0, KEPT as u64 + 10, 0, 0, 1]);
         assert_eq!(samples.since(next - 2).0.len(), 2);
         assert!(samples.since(next + 5).0.is_empty());
     }

@@ -62,7 +62,7 @@ impl Dock {
         let (repaint, news) = (ctx.clone(), ctx.clone());
         self.watch_with(machine.clone(), move || repaint.request_repaint());
         let spots = Spots::new(machine.clone(), move || news.request_repaint());
-        spots.want(self.wants().spots);
+        spots.want(self.wants());
         self.spots = Some(spots);
     }
 
@@ -139,7 +139,7 @@ impl Dock {
             watcher.want(self.wants());
         }
         if let Some(spots) = &self.spots {
-            spots.want(self.wants().spots);
+            spots.want(self.wants());
         }
     }
 

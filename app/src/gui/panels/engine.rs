@@ -7,9 +7,10 @@ use crate::gui::plot::{Form, Series, TimePlot};
 use crate::gui::theme::{self, CONTROL_HEIGHT, SPACE, text};
 use crate::gui::widgets;
 use crate::machine::api::{Command, EngineMode};
-use crate::watch::Wants;
+use crate::watch::{Between, Wants};
 use egui::{Color32, FontId, Response, Sense, Slider, Stroke, Ui, WidgetInfo, pos2, vec2};
 use engine::exec::mode::Tuning;
+use engine::watch::Stage;
 
 /// Bytes of the unit in which code memory is set.
 const MIB: u64 = 1 << 20;
@@ -43,7 +44,7 @@ impl Panel for Engine {
     }
 
     fn wants(&self) -> Wants {
-        Wants::COUNTERS
+        Wants::SPOTS
     }
 
     fn show(&mut self, ui: &mut Ui, view: &mut View<'_>) {
@@ -58,8 +59,10 @@ impl Panel for Engine {
             ui.add_space(SPACE[1]);
             let used = ui.cursor().min.y - begin;
             let left = ui.clip_rect().height() - used - SPACE[1];
-            let height = (left / 2.0).clamp(PLOT.0, PLOT.1);
+            let height = (left / 3.0).clamp(PLOT.0, PLOT.1);
             shares(ui, view, height);
+            ui.add_space(SPACE[1]);
+            times(ui, view, height);
             ui.add_space(SPACE[1]);
             speed(ui, view, height);
         });
@@ -260,6 +263,27 @@ fn shares(ui: &mut Ui, view: &mut View<'_>, height: f32) {
             tier("Tier 1", EngineMode::Tier1, 1),
             tier("Interpreter", EngineMode::Interpreter, 0),
         ],
+    }
+    .show(ui, height, view.scene, view.selection);
+}
+
+/// Where the harts' time goes.
+fn times(ui: &mut Ui, view: &mut View<'_>, height: f32) {
+    let stage = |stage: Stage| {
+        let share = move |b: &Between<'_>| b.time_share(Some(stage)).map(|s| s * 100.0);
+        Series::new(stage.title(), theme::stage_color(stage), share)
+    };
+    let mut series: Vec<Series> = Stage::ALL.into_iter().rev().map(stage).collect();
+    let asleep = theme::palette(ui).hairline;
+    series.push(Series::new("Asleep", asleep, |b| b.time_share(None).map(|s| s * 100.0)));
+    TimePlot {
+        title: "Time by tier",
+        unit: "%",
+        tip: "Where the harts were when they were asked, some 200 times a second: in which tier's code, or waiting for an interrupt. What the \
+              engine itself does for a hart (compiling for tier 1, looking up, devices) counts to the code that runs next.",
+        form: Form::Stacked,
+        top: Some(100.0),
+        series,
     }
     .show(ui, height, view.scene, view.selection);
 }

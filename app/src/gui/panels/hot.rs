@@ -1,7 +1,7 @@
 //! Hot spots: which guest code takes the time, function by function or translation by translation.
 
 use super::table::{self, Cell, Column};
-use super::{Panel, Side, View, empty, waits_for_guest};
+use super::{Panel, Side, View, empty, export, waits_for_guest};
 use crate::gui::format::{grouped, three_digits};
 use crate::gui::selection::Selected;
 use crate::gui::theme::{self, CONTROL_HEIGHT, SPACE};
@@ -181,7 +181,7 @@ impl HotSpots {
                         .on_hover_text("Write the rows to a file of comma-separated values")
                         .clicked()
                     {
-                        self.note = Some(export(&self.shown));
+                        self.note = Some(export("hot-spots", "csv", &csv(&self.shown)));
                     }
                     let table = &self.shown;
                     let count = match (table.rows.len(), table.all) {
@@ -398,20 +398,6 @@ fn csv(table: &Table) -> String {
         );
     }
     out
-}
-
-/// Writes them to the folder for documents, else the home folder. What became of it, in words.
-fn export(table: &Table) -> String {
-    let dirs = directories::UserDirs::new();
-    let Some(dir) = dirs.as_ref().map(|d| d.document_dir().unwrap_or_else(|| d.home_dir())) else {
-        return "There is no home folder to write to.".to_owned();
-    };
-    let seconds = std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |t| t.as_secs());
-    let file = dir.join(format!("hot-spots-{seconds}.csv"));
-    match std::fs::create_dir_all(dir).and_then(|()| std::fs::write(&file, csv(table))) {
-        Ok(()) => format!("{} rows are in {}", grouped(table.rows.len() as u64), file.display()),
-        Err(e) => format!("{} could not be written: {e}", file.display()),
-    }
 }
 
 #[cfg(test)]

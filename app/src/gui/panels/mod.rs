@@ -2,6 +2,7 @@
 
 mod caches;
 mod engine;
+mod flame;
 mod hot;
 mod inspector;
 mod promotions;
@@ -69,6 +70,7 @@ pub fn all() -> Vec<Box<dyn Panel>> {
         Box::new(promotions::Promotions::default()),
         Box::new(hot::HotSpots::default()),
         Box::new(inspector::Inspector::default()),
+        Box::new(flame::Flame::default()),
     ]
 }
 
@@ -84,6 +86,20 @@ fn empty(ui: &mut Ui, what: &str, how: &str) {
             ui.label(RichText::new(how).color(p.weak));
         },
     );
+}
+
+/// Writes a file to the folder for documents, else the home folder. What became of it, in words.
+fn export(name: &str, ending: &str, content: &str) -> String {
+    let dirs = directories::UserDirs::new();
+    let Some(dir) = dirs.as_ref().map(|d| d.document_dir().unwrap_or_else(|| d.home_dir())) else {
+        return "There is no home folder to write to.".to_owned();
+    };
+    let seconds = std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |t| t.as_secs());
+    let file = dir.join(format!("{name}-{seconds}.{ending}"));
+    match std::fs::create_dir_all(dir).and_then(|()| std::fs::write(&file, content)) {
+        Ok(()) => format!("Written to {}", file.display()),
+        Err(e) => format!("{} could not be written: {e}", file.display()),
+    }
 }
 
 /// Says what is missing while there is nothing to show; whether it did.

@@ -147,6 +147,7 @@ pub fn channel(
         net: Traffic::default(),
         tiers: TierCounts::default(),
         tuning: Tuning::default(),
+        samples: [0; 5],
         pins: Vec::new(),
     };
     let shared = Arc::new(Shared {

@@ -207,6 +207,8 @@ pub struct Status {
     pub tiers: TierCounts,
     /// Thresholds and sizes of the tiers that are in force.
     pub tuning: Tuning,
+    /// Where harts were when they were asked: by stage of the code, and, last, asleep.
+    pub samples: [u64; 5],
     /// What guest code is held in a tier.
     pub pins: Vec<CodePin>,
 }
