@@ -257,6 +257,11 @@ impl CodeMap {
         map
     }
 
+    /// The memory that the code lies in.
+    pub fn memory(&self) -> &Arc<Memory> {
+        &self.memory
+    }
+
     /// What was translated from the blocks.
     pub fn translations(&self) -> &Arc<Translations> {
         &self.translations

@@ -46,6 +46,8 @@ struct Bits {
     code: Box<[AtomicU64]>,
     /// Pages that were written, or that a hart got a store entry for, since the last [`Memory::take_dirty`].
     dirty: Box<[AtomicU64]>,
+    /// Pages that were dirty when [`Memory::take_dirty`] was called. With those that are dirty now: all that were ever written.
+    taken: Box<[AtomicU64]>,
     hook: Arc<CodeHook>,
 }
 
@@ -62,7 +64,7 @@ impl Bits {
     fn new(base: u64, len: u64, hook: Arc<CodeHook>) -> Bits {
         let words = (len >> PAGE_SHIFT).div_ceil(64) as usize;
         let zeroes = || (0..words).map(|_| AtomicU64::new(0)).collect();
-        Bits { base, code: zeroes(), dirty: zeroes(), hook }
+        Bits { base, code: zeroes(), dirty: zeroes(), taken: zeroes(), hook }
     }
 
     fn bit(map: &[AtomicU64], page: u64) -> Option<(&AtomicU64, u64)> {
@@ -309,9 +311,12 @@ impl Memory {
     pub fn take_dirty(&self) -> Vec<u64> {
         let mut pages = Vec::new();
         for r in &self.regions {
-            for (i, word) in r.bits.dirty.iter().enumerate() {
-                let mut left =
-                    if word.load(Ordering::Relaxed) == 0 { 0 } else { word.swap(0, Ordering::AcqRel) };
+            for (i, (word, taken)) in r.bits.dirty.iter().zip(&r.bits.taken).enumerate() {
+                if word.load(Ordering::Relaxed) == 0 {
+                    continue;
+                }
+                let mut left = word.swap(0, Ordering::AcqRel);
+                taken.fetch_or(left, Ordering::Relaxed);
                 while left != 0 {
                     pages.push(r.base + ((i as u64 * 64 + left.trailing_zeros() as u64) << PAGE_SHIFT));
                     left &= left - 1;
@@ -319,6 +324,15 @@ impl Memory {
             }
         }
         pages
+    }
+
+    /// Whether the page of `pa` is memory that nobody has written since power-on: it holds zeroes. Whoever goes through all of memory
+    /// need not read such pages, and better does not: the host would map them, in small pages, before the guest does in large ones.
+    pub fn is_blank(&self, pa: u64) -> bool {
+        self.region(pa).is_some_and(|r| {
+            let page = (pa - r.base) >> PAGE_SHIFT;
+            !Bits::test(&r.bits.dirty, page) && !Bits::test(&r.bits.taken, page)
+        })
     }
 
     /// A physical read of up to 8 bytes that does not cross a page: RAM, ROM or bus.
@@ -436,10 +450,20 @@ mod tests {
         assert!(m.load(0x8000_1ffe, &[1; 4]) && m.load(0x1008, &[1]));
         m.ram().write_slice(&[1; 8], GuestAddress(0x8000_f000)).expect("write");
         m.mark_dirty(0x8000_4fff);
+        let written = [0x1000, 0x8000_1000, 0x8000_2000, 0x8000_4000, 0x8000_f000];
+        let not_blank = || -> Vec<u64> {
+            let pages = (0x8000_0000..0x8001_0000).step_by(0x1000).chain([0x1000]);
+            let mut found: Vec<u64> = pages.filter(|pa| !m.is_blank(pa + 0xfff)).collect();
+            found.sort_unstable();
+            found
+        };
+        assert_eq!(not_blank(), written);
         let mut dirty = m.take_dirty();
         dirty.sort_unstable();
-        assert_eq!(dirty, [0x1000, 0x8000_1000, 0x8000_2000, 0x8000_4000, 0x8000_f000]);
+        assert_eq!(dirty, written);
         assert!(m.take_dirty().is_empty());
+        assert_eq!(not_blank(), written, "what was taken is still written");
+        assert!(!m.is_blank(0x4000), "no memory");
     }
 
     #[test]
