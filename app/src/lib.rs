@@ -6,4 +6,5 @@ pub mod config;
 pub mod gui;
 pub mod images;
 pub mod machine;
+pub mod symbols;
 pub mod watch;
