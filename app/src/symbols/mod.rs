@@ -1,14 +1,18 @@
 //! Names for guest addresses.
 //!
-//! The problem: what runs in a guest is known by addresses, and people know functions. Names come from files that the user gives
-//! ([`file`]): ELF, or a `System.map`. All of them are tables of one form ([`table::Table`]), side by side in [`Symbols`], which
-//! is cheap to clone and never changes under a reader.
+//! The problem: what runs in a guest is known by addresses, and people know functions. The names of a Linux kernel lie in its own memory
+//! ([`kallsyms`]); other names come from files that the user gives ([`file`]): ELF, or a `System.map`. All of them are tables
+//! of one form ([`table::Table`]), side by side in [`Symbols`], which is cheap to clone and never changes under a reader.
 //!
-//! Files are hostile input: what is read of them is limited by constants.
+//! Memory and files are hostile input: what is read of them is limited by constants, and what does not fit together in every
+//! respect is no symbol table.
 
 mod elf;
 mod error;
 pub mod file;
+pub mod finder;
+pub mod kallsyms;
+pub mod memory;
 mod place;
 mod system_map;
 pub mod table;
