@@ -1,8 +1,8 @@
-//! `vitrine debug`: a program's code as disassembly and as IR, and a machine's device tree.
+//! `vitrine debug`: a program's code as disassembly and as IR, a machine's device tree, a guest's symbols ([`symbols`]).
 
 use super::options::{CodeArgs, DebugCommand, DtbArgs};
 use super::report::{Failure, failed, print, usage};
-use super::translate;
+use super::{symbols, translate};
 use crate::config::MachineConfig;
 use crate::machine::build::{self, Machine};
 use devices::board::map::{RAM_BASE, Range};
@@ -27,6 +27,7 @@ pub fn run(command: DebugCommand) -> Result<u8, Failure> {
         DebugCommand::Ir(args) => print(&ir(&args)?)?,
         DebugCommand::Disasm(args) => print(&disassembly(&args)?)?,
         DebugCommand::Dtb(args) => device_tree(&args)?,
+        DebugCommand::Symbols(args) => return symbols::run(&args),
     }
     Ok(0)
 }

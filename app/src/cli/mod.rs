@@ -13,6 +13,7 @@ mod near;
 mod options;
 mod report;
 mod run;
+mod symbols;
 mod translate;
 mod words;
 

@@ -76,6 +76,8 @@ pub enum DebugCommand {
     Disasm(CodeArgs),
     /// Write the device tree that a machine gets.
     Dtb(Box<DtbArgs>),
+    /// Print the names of a Linux guest's code, from its own memory, or those in files.
+    Symbols(Box<SymbolsArgs>),
 }
 
 /// Which code to look at.
@@ -102,6 +104,27 @@ pub struct DtbArgs {
     #[arg(long = "output", value_name = "FILE", help = "-o FILE: where to write it; - is standard output")]
     pub output: PathBuf,
     /// The machine.
+    #[command(flatten)]
+    pub machine: MachineArgs,
+}
+
+/// `vitrine debug symbols`
+#[derive(Args, Debug)]
+#[command(after_help = "With neither --find nor --at all symbols are printed, as in a System.map.")]
+pub struct SymbolsArgs {
+    /// Print the symbols whose name holds this.
+    #[arg(long, value_name = "TEXT")]
+    pub find: Option<String>,
+    /// Say what is at this address, virtual or physical.
+    #[arg(long, value_name = "ADDR")]
+    pub at: Vec<String>,
+    /// An ELF file, a System.map, or a copy of a guest's /proc/kallsyms. Without a machine nothing is booted.
+    #[arg(long, value_name = "FILE")]
+    pub symbols: Vec<PathBuf>,
+    /// How long the machine may take to load its kernel.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
+    pub timeout: f64,
+    /// The machine, which is booted for a moment.
     #[command(flatten)]
     pub machine: MachineArgs,
 }

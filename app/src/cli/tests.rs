@@ -23,6 +23,9 @@ fn bad_arguments_have_a_status_of_their_own() {
         "run -display vnc -kernel x",
         "banana",
         "images dance",
+        "debug symbols",
+        "debug symbols --at here -kernel x",
+        "debug symbols --timeout -1 -kernel x",
         "debug ir -kernel /no/such/file --at here",
     ] {
         let code = run(line);
@@ -39,6 +42,8 @@ fn files_that_are_not_there_are_errors() {
         "run --headless -kernel /dev/null -initrd /no/such/file",
         "run --headless -kernel /dev/null -drive file=/no/such/file,format=raw",
         "debug disasm -kernel /no/such/file",
+        "debug symbols -kernel /no/such/file",
+        "debug symbols --symbols /no/such/file",
         "images fetch windows",
         "images path .. x",
     ] {
@@ -48,7 +53,9 @@ fn files_that_are_not_there_are_errors() {
 
 #[test]
 fn help_and_version_are_no_failures() {
-    for line in ["--help", "--version", "run -help", "run -h", "images --help", "debug ir --help"] {
+    for line in
+        ["--help", "--version", "run -help", "run -h", "images --help", "debug ir --help", "debug symbols -h"]
+    {
         assert_eq!(run(line), 0, "{line}");
     }
 }

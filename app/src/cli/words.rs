@@ -86,6 +86,8 @@ const WORDS: &[(&str, Kind)] = &[
     ("embedded", Flag("embedded")),
     ("at", Value("at")),
     ("count", Value("count")),
+    ("find", Value("find")),
+    ("symbols", Value("symbols")),
     ("o", Value("output")),
     ("output", Value("output")),
     ("h", Flag("help")),

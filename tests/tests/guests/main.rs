@@ -12,4 +12,5 @@ mod installer;
 mod modes;
 mod network;
 mod save;
+mod symbols;
 mod workloads;
