@@ -191,7 +191,7 @@ impl Layout {
                 Node::Row(parts)
             }
             (Side::Right, root) => Node::Row(vec![(1.0 - RIGHT, root), (RIGHT, new)]),
-            (Side::Bottom, root) => under_guest(root, new, &there),
+            (Side::Bottom, root) => under_guest(root, new),
         };
         Layout { root }
     }
@@ -217,12 +217,12 @@ fn below(upper: Node, lower: Node) -> Node {
 }
 
 /// Puts a pane below the terminal: as a tab beside what lies there already, or as a new part.
-fn under_guest(node: Node, new: Node, there: &dyn Fn(&Node) -> bool) -> Node {
+fn under_guest(node: Node, new: Node) -> Node {
     match node {
         Node::Row(parts) => {
             let mut new = Some(new);
             let put = |(share, part): (f32, Node)| match new.take_if(|_| part.has(TERMINAL)) {
-                Some(new) => (share, under_guest(part, new, there)),
+                Some(new) => (share, under_guest(part, new)),
                 None => (share, part),
             };
             Node::Row(parts.into_iter().map(put).collect())

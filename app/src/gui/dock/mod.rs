@@ -84,16 +84,17 @@ impl Dock {
 
     /// All panels, with whether they are open.
     pub fn list(&self) -> Vec<Listed> {
-        let listed = |p: &Box<dyn Panel>| {
-            let open = self.tree.tiles.find_pane(&p.id()).is_some();
-            Listed { id: p.id(), title: p.title(), about: p.about(), open }
-        };
-        self.panels.iter().map(listed).collect()
+        let panels = self.panels.iter().map(|p| Listed {
+            id: p.id(),
+            title: p.title(),
+            about: p.about(),
+            open: self.is_open(p.id()),
+        });
+        panels.collect()
     }
 
-    /// Whether any panel is open.
-    pub fn has_open(&self) -> bool {
-        self.list().iter().any(|p| p.open)
+    fn is_open(&self, id: &'static str) -> bool {
+        self.tree.tiles.find_pane(&id).is_some()
     }
 
     /// Lays the panels out anew.
@@ -129,8 +130,8 @@ impl Dock {
     }
 
     fn wants(&self) -> Wants {
-        let open = |p: &&Box<dyn Panel>| self.tree.tiles.find_pane(&p.id()).is_some();
-        self.panels.iter().filter(open).fold(Wants::default(), |all, p| all.or(p.wants()))
+        let open = self.panels.iter().filter(|p| self.is_open(p.id()));
+        open.fold(Wants::default(), |all, p| all.or(p.wants()))
     }
 
     fn changed(&mut self) {

@@ -294,7 +294,7 @@ fn speed(ui: &mut Ui, view: &mut View<'_>, height: f32) {
     let names: Vec<String> = (0..count).map(|n| format!("Hart {n}")).collect();
     let color = theme::palette(ui).accent;
     // Neighbours differ in brightness, so that the border between them is seen.
-    let shade = |n: usize| if n % 2 == 0 { color } else { color.gamma_multiply(0.6) };
+    let shade = |n: usize| if n.is_multiple_of(2) { color } else { color.gamma_multiply(0.6) };
     let mut series = Vec::new();
     for (n, name) in names.iter().enumerate() {
         series.push(Series::new(name, shade(n), move |b| b.mips(n)));

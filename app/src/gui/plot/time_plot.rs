@@ -29,6 +29,9 @@ pub enum Form {
     Stacked,
 }
 
+/// What happened between two moments, as a number; `None` where there is none.
+pub type Value<'a> = Box<dyn Fn(&Between<'_>) -> Option<f64> + 'a>;
+
 /// One kind of value.
 pub struct Series<'a> {
     /// Its name in the legend.
@@ -36,7 +39,7 @@ pub struct Series<'a> {
     /// Its colour.
     pub color: Color32,
     /// Its value between two moments.
-    pub value: Box<dyn Fn(&Between<'_>) -> Option<f64> + 'a>,
+    pub value: Value<'a>,
 }
 
 impl<'a> Series<'a> {

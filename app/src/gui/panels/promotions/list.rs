@@ -146,7 +146,7 @@ fn cells(decision: &Decision, color: Color32) -> [Cell; 6] {
         clock_tenths(decision.guest_ns).into(),
         code(decision).map_or_else(String::new, |pa| format!("{pa:#x}")).into(),
         Cell { text: words, dot: Some(color), bar: None },
-        queued.then(|| grouped(event.queued.into())).unwrap_or_default().into(),
+        if queued { grouped(event.queued.into()) } else { String::new() }.into(),
         compile.unwrap_or_default().into(),
         kind::saving(&event.what).unwrap_or_default().into(),
     ]
