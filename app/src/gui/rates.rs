@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn rates_come_from_differences() {
-        let hart = |retired, idle_ns| HartStatus { retired, idle_ns, started: true };
+        let hart = |retired, idle_ns| HartStatus { retired, idle_ns, started: true, ..HartStatus::default() };
         let status = |uptime_ns, harts| Status {
             state: RunState::Running,
             engine: EngineMode::Interpreter,

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
 
+pub use engine::tier::monitor::HartStatus;
 pub use engine_mode::EngineMode;
 pub use handle::{MachineEnd, MachineHandle, Source, Subscription, channel};
 pub use pin::{CodePin, CodeRange, level};
@@ -168,17 +169,6 @@ impl RunState {
     }
 }
 
-/// Counters of one hart.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct HartStatus {
-    /// Instructions retired since the start.
-    pub retired: u64,
-    /// Nanoseconds spent asleep in wait-for-interrupt since the start.
-    pub idle_ns: u64,
-    /// Whether the guest has started it.
-    pub started: bool,
-}
-
 /// Bytes that a disk or network has moved since the start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Traffic {
@@ -189,7 +179,7 @@ pub struct Traffic {
 }
 
 /// A cheap copy of a machine's counters.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Status {
     /// Where the machine is in its life.
     pub state: RunState,
