@@ -108,6 +108,7 @@ mod tests {
             harts,
             disk: Traffic::default(),
             net: Traffic::default(),
+            devices: Vec::new(),
             tiers: Default::default(),
             tuning: Default::default(),
             samples: [0; 5],

@@ -2,7 +2,7 @@
 
 use super::api::{
     AfterSave, CodePin, Command, EngineMode, Event, GuestExit, MachineEnd, MachineHandle, Request, RunState,
-    SerialPort, Severity, Source, StartOptions, Status, UserError, channel,
+    SerialPort, Severity, Source, StartOptions, Status, Traffic, UserError, channel,
 };
 use super::build::{Machine, sentence};
 use super::save;
@@ -10,6 +10,7 @@ use crate::config::{DeviceKind, EngineTuning, MachineConfig};
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 use devices::backend::chardev::CharInput;
 use devices::block::MessageFn;
+use devices::metrics;
 use engine::exec::cpu::MachineEvent;
 use engine::exec::engine::Engine;
 use engine::exec::mode::Tuning;
@@ -79,7 +80,8 @@ impl Source for Machine {
         for (i, hart) in status.harts.iter_mut().enumerate() {
             *hart = engine.status(i).unwrap_or_default();
         }
-        (status.disk, status.net) = self.traffic.read();
+        status.devices = metrics::reports(self.board.slots());
+        (status.disk, status.net) = Traffic::of(&status.devices);
     }
 
     fn engine(&self) -> Option<&dyn Engine> {

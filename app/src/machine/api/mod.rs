@@ -12,6 +12,7 @@ mod pin;
 mod serial;
 
 use crate::config::EngineTuning;
+use devices::metrics::DeviceReport;
 use engine::exec::mode::{TierCounts, Tuning};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -178,6 +179,18 @@ pub struct Traffic {
     pub written_bytes: u64,
 }
 
+impl Traffic {
+    /// Of all disks and of all network cards among these devices.
+    pub fn of(devices: &[DeviceReport]) -> (Traffic, Traffic) {
+        let sum = |kind: &str, name: &str| -> u64 {
+            devices.iter().filter(|d| d.kind == kind).map(|d| d.value(name)).sum()
+        };
+        let traffic =
+            |kind, read, written| Traffic { read_bytes: sum(kind, read), written_bytes: sum(kind, written) };
+        (traffic("virtio-blk", "read_bytes", "written_bytes"), traffic("virtio-net", "rx_bytes", "tx_bytes"))
+    }
+}
+
 /// A cheap copy of a machine's counters.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Status {
@@ -193,6 +206,8 @@ pub struct Status {
     pub disk: Traffic,
     /// All network cards together.
     pub net: Traffic,
+    /// Each device of the board by itself.
+    pub devices: Vec<DeviceReport>,
     /// What the engine's tiers have done.
     pub tiers: TierCounts,
     /// Thresholds and sizes of the tiers that are in force.
