@@ -6,6 +6,7 @@
 //! [`BusFault`] for an access; an input is put off until the device is left.
 
 use crate::irq::IrqLine;
+use crate::metrics::{DeviceReport, Metric};
 use crate::state::{Saved, StateError};
 use engine::exec::inputs::{InputEvent, InputPort, SourceId};
 use engine::exec::time::{AlarmId, Clock};
@@ -42,29 +43,17 @@ pub trait Device: Send + Any {
     fn save(&self) -> Saved;
     /// Takes a saved state, sets lines and alarms by it. On an error the device is as after reset.
     fn restore(&mut self, saved: &Saved) -> Result<(), StateError>;
-    /// Counters since power-on.
+    /// Its counters since power-on.
     fn metrics(&self) -> Vec<Metric> {
         Vec::new()
     }
-}
-
-/// One counter of a device.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Metric {
-    /// Name in lower case with underscores: `rx_bytes`.
-    pub name: &'static str,
-    /// Unit: `bytes`, `requests`, `ns`.
-    pub unit: &'static str,
-    /// What it counts, one phrase.
-    pub help: &'static str,
-    /// Its value.
-    pub value: u64,
-}
-
-impl Metric {
-    /// A counter.
-    pub const fn new(name: &'static str, unit: &'static str, help: &'static str, value: u64) -> Metric {
-        Metric { name, unit, help, value }
+    /// What it is to whoever looks at counters: its kind, or that of the device behind a transport.
+    fn counts_as(&self) -> &'static str {
+        self.kind()
+    }
+    /// What devices on a bus of its own show; `name` is its own on the board.
+    fn parts(&self, _name: &str) -> Vec<DeviceReport> {
+        Vec::new()
     }
 }
 

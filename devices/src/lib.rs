@@ -10,6 +10,7 @@ pub mod device;
 pub mod flash;
 pub mod fw_cfg;
 pub mod irq;
+pub mod metrics;
 pub mod net;
 pub mod pci;
 pub mod plic;

@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn rates_come_from_differences() {
-        let hart = |retired, idle_ns| HartStatus { retired, idle_ns, started: true };
+        let hart = |retired, idle_ns| HartStatus { retired, idle_ns, started: true, ..HartStatus::default() };
         let status = |uptime_ns, harts| Status {
             state: RunState::Running,
             engine: EngineMode::Interpreter,
@@ -108,6 +108,7 @@ mod tests {
             harts,
             disk: Traffic::default(),
             net: Traffic::default(),
+            devices: Vec::new(),
             tiers: Default::default(),
             tuning: Default::default(),
             samples: [0; 5],

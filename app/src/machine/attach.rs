@@ -1,12 +1,12 @@
 //! Disks, networks and the other devices that the description names.
 
-use super::api::{self, SerialPort, UserError};
+use super::api::{SerialPort, UserError};
 use super::build::{Paths, sentence};
 use crate::config::{DeviceKind, Drive, DriveFormat, DriveInterface, MachineConfig, NetworkMode, Transport};
 use devices::backend::chardev::{CharInput, SharedSink};
 use devices::block::{BlockBackend, DiskImage, DiskOptions, ImageFormat, MessageFn};
 use devices::board::platform::EntropyFn;
-use devices::board::virt::{Slot, VirtBoard};
+use devices::board::virt::VirtBoard;
 use devices::flash::FlashImage;
 use devices::net::UserNet;
 use devices::net::user::{Netdev, NetdevKind, netdev};
@@ -23,32 +23,6 @@ use std::sync::Arc;
 
 /// Size of a flash chip.
 const FLASH_SIZE: u64 = 32 << 20;
-
-/// Reads traffic counters off the devices.
-#[derive(Clone, Default)]
-pub struct Traffic {
-    slots: Vec<Slot>,
-}
-
-impl Traffic {
-    /// Disks, networks.
-    pub fn read(&self) -> (api::Traffic, api::Traffic) {
-        let (mut disk, mut net) = (api::Traffic::default(), api::Traffic::default());
-        let moving = |s: &&Slot| s.name == "pci" || s.name.starts_with("virtio");
-        for slot in self.slots.iter().filter(moving) {
-            for m in slot.cell.with(|d| d.metrics()).unwrap_or_default() {
-                match m.name {
-                    "read_bytes" => disk.read_bytes += m.value,
-                    "written_bytes" => disk.written_bytes += m.value,
-                    "rx_bytes" => net.read_bytes += m.value,
-                    "tx_bytes" => net.written_bytes += m.value,
-                    _ => {}
-                }
-            }
-        }
-        (disk, net)
-    }
-}
 
 fn refuse(what: impl std::fmt::Display, to_what: &str, next: &str) -> UserError {
     UserError::new(sentence(&what.to_string()), to_what, next)
@@ -131,16 +105,7 @@ impl EntropySource for MachineEntropy {
     }
 }
 
-/// What was attached.
-#[derive(Default)]
-pub struct Attached {
-    /// Counters.
-    pub traffic: Traffic,
-    /// Inputs of the virtio consoles, in order.
-    pub consoles: Vec<CharInput>,
-}
-
-/// Attaches everything. `ports` are the serial ports after the board's own, for virtio consoles.
+/// Attaches everything. `ports` are the serial ports after the board's own, for virtio consoles, whose inputs it gives in order.
 pub fn all(
     config: &MachineConfig,
     paths: &Paths,
@@ -148,7 +113,7 @@ pub fn all(
     ports: &[SerialPort],
     entropy: &EntropyFn,
     notices: &MessageFn,
-) -> Result<Attached, UserError> {
+) -> Result<Vec<CharInput>, UserError> {
     let mut sockets = Sockets { bridge: HostBridge::new(), mmio: Vec::new() };
     let mut consoles = Vec::new();
     let drives = config.drives.iter().filter(|d| d.interface == DriveInterface::Virtio);
@@ -188,5 +153,5 @@ pub fn all(
         board.attach_virtio_mmio(n as u32, Box::new(mmio)).map_err(failed)?;
     }
     board.attach_pci_host(Box::new(sockets.bridge)).map_err(failed)?;
-    Ok(Attached { traffic: Traffic { slots: board.slots().to_vec() }, consoles })
+    Ok(consoles)
 }

@@ -1,7 +1,7 @@
 //! From a description to a machine that stands ready: board, devices, disks, networks, harts.
 
 use super::api::{CodePin, SerialPort, UserError};
-use super::attach::{self, Attached};
+use super::attach;
 use crate::config::{Home, MachineConfig, Paging};
 use crossbeam_channel::Sender;
 use devices::backend::chardev::{CharInput, SharedSink};
@@ -40,8 +40,6 @@ pub struct Machine {
     pub clock: Arc<Clock>,
     /// What types at each serial port.
     pub typed: Vec<CharInput>,
-    /// Traffic counters of disks and networks.
-    pub traffic: attach::Traffic,
     /// How far a deterministic machine is in its random numbers.
     pub entropy_state: Arc<AtomicU64>,
 }
@@ -214,7 +212,7 @@ impl Machine {
         let virt = VirtConfig { harts: config.harts, ram_bytes: config.memory.0, model: model.clone() };
         let mut board = VirtBoard::new(virt, &lines, backends)
             .map_err(|e| refuse(sentence(&e.to_string()), "Change the machine's memory or processors."))?;
-        let Attached { traffic, consoles } =
+        let consoles =
             attach::all(config, &paths, &mut board, ports.get(1..).unwrap_or_default(), &entropy, notices)?;
         let typed = std::iter::once(typed).chain(consoles).collect();
         let shared = Arc::new(Shared::<Riscv> {
@@ -237,7 +235,7 @@ impl Machine {
         engine
             .spawn()
             .map_err(|e| refuse(sentence(&e.to_string()), "Close other programs and try again."))?;
-        Ok(Machine { engine, board, clock, typed, traffic, entropy_state })
+        Ok(Machine { engine, board, clock, typed, entropy_state })
     }
 
     /// Stops harts, clock and devices, so that the machine can be saved. [`Machine::wake`] undoes it.

@@ -7,10 +7,11 @@
 //! Layout: magic, then sections of {name length u8, name, version u32, length u64, bytes}, little endian. RAM is a
 //! zstd stream of {page number u64, 4096 bytes}; pages of zeroes are left out.
 
-use super::api::UserError;
+use super::api::{Traffic, UserError};
 use super::build::{Machine, Paths, sentence};
 use crate::config::MachineConfig;
 use devices::board::BoardState;
+use devices::metrics;
 use engine::mem::ram::Memory;
 use engine::mem::{PAGE_SHIFT, PAGE_SIZE};
 use serde::{Deserialize, Serialize};
@@ -90,7 +91,8 @@ fn head(out: &mut impl Write, name: &str, version: u32, len: u64) -> io::Result<
 
 /// Writes the machine, which is at rest ([`Machine::rest`]), to `path`; the file is there whole or not at all.
 pub fn save(config: &MachineConfig, machine: &Machine, path: &Path) -> Result<(), UserError> {
-    if config.drives.iter().any(|d| d.snapshot) && machine.traffic.read().0.written_bytes > 0 {
+    let written = || Traffic::of(&metrics::reports(machine.board.slots())).0.written_bytes;
+    if config.drives.iter().any(|d| d.snapshot) && written() > 0 {
         return Err(UserError::new(
             "The guest has written to a drive with snapshot = true, and that is part of no saved state",
             "",

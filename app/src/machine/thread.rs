@@ -1,8 +1,8 @@
 //! The thread of a machine: builds it, carries out commands one after the other, hears when the guest powers off.
 
 use super::api::{
-    AfterSave, CodePin, Command, EngineMode, Event, GuestExit, HartStatus, MachineEnd, MachineHandle,
-    Request, RunState, SerialPort, Severity, Source, StartOptions, Status, UserError, channel,
+    AfterSave, CodePin, Command, EngineMode, Event, GuestExit, MachineEnd, MachineHandle, Request, RunState,
+    SerialPort, Severity, Source, StartOptions, Status, Traffic, UserError, channel,
 };
 use super::build::{Machine, sentence};
 use super::save;
@@ -10,6 +10,7 @@ use crate::config::{DeviceKind, EngineTuning, MachineConfig};
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 use devices::backend::chardev::CharInput;
 use devices::block::MessageFn;
+use devices::metrics;
 use engine::exec::cpu::MachineEvent;
 use engine::exec::engine::Engine;
 use engine::exec::mode::Tuning;
@@ -77,10 +78,10 @@ impl Source for Machine {
         status.pins = engine.pins().into_iter().map(CodePin).collect();
         status.uptime_ns = self.clock.now_ns();
         for (i, hart) in status.harts.iter_mut().enumerate() {
-            let (retired, idle_ns, started) = engine.progress(i).unwrap_or_default();
-            *hart = HartStatus { retired, idle_ns, started };
+            *hart = engine.status(i).unwrap_or_default();
         }
-        (status.disk, status.net) = self.traffic.read();
+        status.devices = metrics::reports(self.board.slots());
+        (status.disk, status.net) = Traffic::of(&status.devices);
     }
 
     fn engine(&self) -> Option<&dyn Engine> {

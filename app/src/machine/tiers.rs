@@ -156,6 +156,7 @@ mod tests {
             tlb_held: [5_000, 90],
             idioms: 2,
             idiom_insns: 4_321,
+            ..TierCounts::default()
         };
         status.pins = vec!["0x80200000-0x80201000=tier1".parse().expect("a pin")];
         let text = report(&status);

@@ -172,7 +172,7 @@ pub(super) mod tests {
             guest_ns: ms * MS,
             stretch,
             engine: EngineMode::Adaptive,
-            harts: Box::new([HartStatus { retired: insns, idle_ns: 0, started: true }]),
+            harts: Box::new([HartStatus { retired: insns, started: true, ..HartStatus::default() }]),
             tiers: TierCounts { insns: [0, 0, insns], ..TierCounts::default() },
             samples: [0; 5],
             tuning: Tuning::default(),

@@ -3,11 +3,13 @@
 //! `mtime` is the machine's clock at 10 MHz; a guest that writes it moves the timer of this device, while the harts'
 //! `time` register stays with the clock. Layout: SiFive FU540 manual, chapter 9.
 
-use crate::device::{Device, DeviceContext, Metric};
+use crate::device::{Device, DeviceContext};
 use crate::irq::IrqLine;
+use crate::metrics::{self, Metric};
 use crate::state::{Saved, StateError};
 use engine::exec::time::AlarmId;
 use engine::mem::bus::BusFault;
+use engine::tier::monitor::Counter;
 use serde::{Deserialize, Serialize};
 
 /// Ticks of `mtime` per second.
@@ -15,7 +17,7 @@ pub const TIMEBASE_HZ: u32 = 10_000_000;
 /// Bytes of register space.
 pub const SIZE: u64 = 0x1_0000;
 
-const KIND: &str = "clint";
+pub(crate) const KIND: &str = "clint";
 const VERSION: u32 = 1;
 const NS_PER_TICK: u64 = 1_000_000_000 / TIMEBASE_HZ as u64;
 const MTIMECMP: u64 = 0x4000;
@@ -129,6 +131,12 @@ impl Clint {
     }
 }
 
+/// What it counts.
+pub(crate) static COUNTERS: &[Counter<Clint>] = &[
+    Counter::total("timer", "interrupts", "machine timers that ran out", |c| c.timer_interrupts),
+    Counter::total("software", "interrupts", "software interrupts sent", |c| c.software_interrupts),
+];
+
 impl Device for Clint {
     fn kind(&self) -> &'static str {
         KIND
@@ -213,10 +221,7 @@ impl Device for Clint {
     }
 
     fn metrics(&self) -> Vec<Metric> {
-        vec![
-            Metric::new("timer", "interrupts", "machine timers that ran out", self.timer_interrupts),
-            Metric::new("software", "interrupts", "software interrupts sent", self.software_interrupts),
-        ]
+        metrics::read(COUNTERS, self)
     }
 }
 

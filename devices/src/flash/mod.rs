@@ -8,9 +8,11 @@ mod query;
 #[cfg(test)]
 mod tests;
 
-use crate::device::{Device, DeviceContext, Metric};
+use crate::device::{Device, DeviceContext};
+use crate::metrics::{self, Metric};
 use crate::state::{Saved, StateError};
 use engine::mem::bus::BusFault;
+use engine::tier::monitor::Counter;
 pub use image::{FlashError, FlashImage, FlashStore};
 use image::{Sectors, Sink};
 use query::Query;
@@ -19,7 +21,7 @@ use serde::{Deserialize, Serialize};
 /// Bytes that are erased together, over both chips.
 pub const SECTOR: u64 = 256 << 10;
 
-const KIND: &str = "cfi-flash";
+pub(crate) const KIND: &str = "cfi-flash";
 const VERSION: u32 = 1;
 /// Bytes that one buffered write can take, over both chips.
 const BUFFER: u64 = 4096;
@@ -233,6 +235,13 @@ impl Flash {
     }
 }
 
+/// What it counts.
+pub(crate) static COUNTERS: &[Counter<Flash>] = &[
+    Counter::total("programs", "words", "words programmed", |f| f.programs),
+    Counter::total("erases", "sectors", "sectors erased", |f| f.erases),
+    Counter::total("errors", "commands", "commands refused or not written to the file", |f| f.errors),
+];
+
 impl Device for Flash {
     fn kind(&self) -> &'static str {
         KIND
@@ -298,10 +307,6 @@ impl Device for Flash {
     }
 
     fn metrics(&self) -> Vec<Metric> {
-        vec![
-            Metric::new("programs", "words", "words programmed", self.programs),
-            Metric::new("erases", "sectors", "sectors erased", self.erases),
-            Metric::new("errors", "commands", "commands refused or not written to the file", self.errors),
-        ]
+        metrics::read(COUNTERS, self)
     }
 }

@@ -8,14 +8,16 @@ mod items;
 #[cfg(test)]
 mod tests;
 
-use crate::device::{Device, DeviceContext, Metric};
+use crate::device::{Device, DeviceContext};
+use crate::metrics::{self, Metric};
 use crate::state::{Saved, StateError};
 use engine::mem::bus::BusFault;
+use engine::tier::monitor::Counter;
 use items::Items;
 pub use items::{FileError, WrittenFn, keys};
 use serde::{Deserialize, Serialize};
 
-const KIND: &str = "fw_cfg";
+pub(crate) const KIND: &str = "fw_cfg";
 const VERSION: u32 = 1;
 const DATA: u64 = 0;
 const SELECTOR: u64 = 8;
@@ -93,6 +95,12 @@ fn big_endian(value: u64, width: u32) -> u64 {
     value.swap_bytes() >> (64 - 8 * width)
 }
 
+/// What it counts.
+pub(crate) static COUNTERS: &[Counter<FwCfg>] = &[
+    Counter::total("transfers", "transfers", "DMA transfers that firmware asked for", |f| f.transfers),
+    Counter::total("errors", "transfers", "DMA transfers that were refused", |f| f.errors),
+];
+
 impl Device for FwCfg {
     fn kind(&self) -> &'static str {
         KIND
@@ -150,9 +158,6 @@ impl Device for FwCfg {
     }
 
     fn metrics(&self) -> Vec<Metric> {
-        vec![
-            Metric::new("transfers", "transfers", "DMA transfers that firmware asked for", self.transfers),
-            Metric::new("errors", "transfers", "DMA transfers that were refused", self.errors),
-        ]
+        metrics::read(COUNTERS, self)
     }
 }

@@ -3,7 +3,8 @@
 use super::function::PciFunction;
 use super::host::HostFunction;
 use super::intx::Pins;
-use crate::device::{Device, DeviceContext, Metric};
+use crate::device::{AccessCounts, Device, DeviceContext};
+use crate::metrics::{self, ACCESSES, DeviceReport};
 use crate::state::{Saved, StateError};
 use crate::virtio::device::NUMBERS;
 use engine::exec::inputs::InputEvent;
@@ -64,6 +65,8 @@ pub enum PlugError {
 /// The host bridge and the functions on its bus. Its interrupts 0 to 3 are the lines of the root bus.
 pub struct HostBridge {
     functions: BTreeMap<u8, Box<dyn PciFunction>>,
+    /// Accesses by slot.
+    accesses: BTreeMap<u8, AccessCounts>,
     attached: bool,
 }
 
@@ -104,7 +107,7 @@ impl HostBridge {
     /// A bridge with an empty bus.
     pub fn new() -> HostBridge {
         let host: Box<dyn PciFunction> = Box::new(HostFunction::new());
-        HostBridge { functions: BTreeMap::from([(0, host)]), attached: false }
+        HostBridge { functions: BTreeMap::from([(0, host)]), accesses: BTreeMap::new(), attached: false }
     }
 
     /// Where the bridge answers on the system bus.
@@ -138,12 +141,19 @@ impl HostBridge {
         self.functions.iter().map(|(slot, f)| (*slot, &**f))
     }
 
-    /// The function, BAR and offset that answer at a PCI address.
-    fn decode(&mut self, io: bool, addr: u64, width: u32) -> Option<(&mut Box<dyn PciFunction>, usize, u64)> {
-        self.functions.values_mut().find_map(|f| {
+    /// The slot, BAR and offset that answer at a PCI address.
+    fn decode(&self, io: bool, addr: u64, width: u32) -> Option<(u8, usize, u64)> {
+        self.functions.iter().find_map(|(slot, f)| {
             let (bar, offset) = f.config().decode(io, addr, width)?;
-            Some((f, bar, offset))
+            Some((*slot, bar, offset))
         })
+    }
+
+    /// The function in a slot, for an access that is counted.
+    fn access(&mut self, slot: u8, count: fn(&mut AccessCounts)) -> Option<&mut Box<dyn PciFunction>> {
+        let function = self.functions.get_mut(&slot)?;
+        count(self.accesses.entry(slot).or_default());
+        Some(function)
     }
 }
 
@@ -164,7 +174,7 @@ impl Device for HostBridge {
     fn read(&mut self, offset: u64, width: u32) -> Result<u64, BusFault> {
         let found = match target(offset, width) {
             Target::Config(slot, at) => {
-                return Ok(match self.functions.get_mut(&slot) {
+                return Ok(match self.access(slot, |a| a.reads += 1) {
                     Some(f) => f.read_config(at, width) as u64,
                     None => nobody(width),
                 });
@@ -173,13 +183,15 @@ impl Device for HostBridge {
             Target::Memory(addr) => self.decode(false, addr, width),
             Target::Nothing => None,
         };
-        Ok(found.map_or(nobody(width), |(f, bar, offset)| f.read_bar(bar, offset, width)))
+        let Some((slot, bar, offset)) = found else { return Ok(nobody(width)) };
+        let function = self.access(slot, |a| a.reads += 1);
+        Ok(function.map_or(nobody(width), |f| f.read_bar(bar, offset, width)))
     }
 
     fn write(&mut self, offset: u64, width: u32, value: u64) -> Result<(), BusFault> {
         let found = match target(offset, width) {
             Target::Config(slot, at) => {
-                if let Some(f) = self.functions.get_mut(&slot) {
+                if let Some(f) = self.access(slot, |a| a.writes += 1) {
                     f.write_config(at, width, value as u32);
                 }
                 return Ok(());
@@ -188,7 +200,9 @@ impl Device for HostBridge {
             Target::Memory(addr) => self.decode(false, addr, width),
             Target::Nothing => None,
         };
-        if let Some((f, bar, offset)) = found {
+        if let Some((slot, bar, offset)) = found
+            && let Some(f) = self.access(slot, |a| a.writes += 1)
+        {
             f.write_bar(bar, offset, width, value);
         }
         Ok(())
@@ -239,8 +253,13 @@ impl Device for HostBridge {
         Ok(())
     }
 
-    /// Counters of all functions; the board's window takes them by slot from [`HostBridge::functions`].
-    fn metrics(&self) -> Vec<Metric> {
-        self.functions.values().flat_map(|f| f.metrics()).collect()
+    /// Its functions by slot: the accesses to their configuration space and to what their BARs lead to.
+    fn parts(&self, name: &str) -> Vec<DeviceReport> {
+        let report = |(slot, function): (u8, &dyn PciFunction)| {
+            let accesses = self.accesses.get(&slot).copied().unwrap_or_default();
+            let metrics = [metrics::read(ACCESSES, &accesses), function.metrics()].concat();
+            DeviceReport { name: format!("{name}.{slot}"), kind: function.kind(), metrics }
+        };
+        self.functions().map(report).collect()
     }
 }

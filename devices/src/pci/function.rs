@@ -1,8 +1,9 @@
 //! What a PCI function is to the bridge.
 
 use super::config::ConfigSpace;
-use crate::device::{DeviceContext, Metric};
+use crate::device::DeviceContext;
 use crate::irq::IrqLine;
+use crate::metrics::Metric;
 use crate::state::{Saved, StateError};
 use engine::exec::inputs::InputEvent;
 

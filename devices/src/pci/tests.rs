@@ -3,11 +3,13 @@
 use super::bridge::WINDOWS;
 use super::*;
 use crate::device::tests::{Bench, torment};
-use crate::device::{Device, DeviceContext, Metric};
+use crate::device::{Device, DeviceContext};
 use crate::irq::IrqLine;
+use crate::metrics::{self, Metric};
 use crate::state::{Saved, StateError};
 use crate::virtio::pci::VirtioPci;
 use crate::virtio::rng::{Rng, RngOptions, SeededEntropy};
+use engine::tier::monitor::Counter;
 use proptest::prelude::*;
 
 fn rng() -> Box<dyn PciFunction> {
@@ -51,6 +53,8 @@ impl Plain {
     }
 }
 
+static COUNTERS: &[Counter<Plain>] = &[Counter::now("plain", "units", "nothing", |_| 1)];
+
 impl PciFunction for Plain {
     fn kind(&self) -> &'static str {
         "plain"
@@ -81,7 +85,7 @@ impl PciFunction for Plain {
         if ok { Ok(()) } else { Err(StateError::damaged("plain", "registers")) }
     }
     fn metrics(&self) -> Vec<Metric> {
-        vec![Metric::new("plain", "units", "nothing", 1)]
+        metrics::read(COUNTERS, self)
     }
 }
 

@@ -5,10 +5,12 @@
 
 pub mod core;
 
-use self::core::{CONTEXT_WORDS, Plic, SOURCES};
-use crate::device::{Device, DeviceContext, Metric};
+use self::core::{CONTEXT_WORDS, Plic};
+use crate::device::{Device, DeviceContext};
+use crate::metrics::{self, Metric};
 use crate::state::{Saved, StateError};
 use engine::mem::bus::BusFault;
+use engine::tier::monitor::Counter;
 use std::sync::Arc;
 
 /// Bytes of register space, as the `virt` board maps it.
@@ -68,6 +70,12 @@ impl PlicDevice {
     }
 }
 
+/// What it counts.
+pub(crate) static COUNTERS: &[Counter<PlicDevice>] = &[
+    Counter::total("raised", "interrupts", "device interrupts that became pending", |p| p.plic.counts().0),
+    Counter::total("claimed", "interrupts", "interrupts taken by harts", |p| p.plic.counts().1),
+];
+
 impl Device for PlicDevice {
     fn kind(&self) -> &'static str {
         KIND
@@ -119,12 +127,7 @@ impl Device for PlicDevice {
     }
 
     fn metrics(&self) -> Vec<Metric> {
-        let (raised, claimed) = self.plic.counts();
-        vec![
-            Metric::new("raised", "interrupts", "device interrupts that became pending", raised),
-            Metric::new("claimed", "interrupts", "interrupts taken by harts", claimed),
-            Metric::new("sources", "inputs", "interrupt inputs, numbered from 1", SOURCES as u64),
-        ]
+        metrics::read(COUNTERS, self)
     }
 }
 

@@ -2,17 +2,19 @@
 //!
 //! Registers: the Android emulator's goldfish virtual hardware description. Reading the low half latches the high half.
 
-use crate::device::{Device, DeviceContext, Metric};
+use crate::device::{Device, DeviceContext};
 use crate::irq::IrqLine;
+use crate::metrics::{self, Metric};
 use crate::state::{Saved, StateError};
 use engine::exec::time::AlarmId;
 use engine::mem::bus::BusFault;
+use engine::tier::monitor::Counter;
 use serde::{Deserialize, Serialize};
 
 /// Bytes of register space.
 pub const SIZE: u64 = 0x1000;
 
-const KIND: &str = "goldfish-rtc";
+pub(crate) const KIND: &str = "goldfish-rtc";
 const VERSION: u32 = 1;
 const TIME_LOW: u64 = 0x00;
 const TIME_HIGH: u64 = 0x04;
@@ -86,6 +88,10 @@ impl GoldfishRtc {
 }
 
 const LOW: u64 = 0xffff_ffff;
+
+/// What it counts.
+pub(crate) static COUNTERS: &[Counter<GoldfishRtc>] =
+    &[Counter::total("alarms", "alarms", "alarms that rang", |r| r.alarms)];
 
 impl Device for GoldfishRtc {
     fn kind(&self) -> &'static str {
@@ -161,7 +167,7 @@ impl Device for GoldfishRtc {
     }
 
     fn metrics(&self) -> Vec<Metric> {
-        vec![Metric::new("alarms", "alarms", "alarms that rang", self.alarms)]
+        metrics::read(COUNTERS, self)
     }
 }
 

@@ -10,11 +10,13 @@ mod regs;
 mod tests;
 
 use crate::backend::chardev::{CharInput, SharedSink};
-use crate::device::{Device, DeviceContext, Metric};
+use crate::device::{Device, DeviceContext};
 use crate::irq::IrqLine;
+use crate::metrics::{self, Metric};
 use crate::state::{Saved, StateError};
 use engine::exec::inputs::InputEvent;
 use engine::mem::bus::BusFault;
+use engine::tier::monitor::Counter;
 use regs::*;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -26,7 +28,7 @@ pub const REGISTERS: u64 = 8;
 /// An [`InputEvent::Signal`] with this value is a break condition on the line.
 pub const SIGNAL_BREAK: u64 = 1;
 
-const KIND: &str = "ns16550a";
+pub(crate) const KIND: &str = "ns16550a";
 const VERSION: u32 = 1;
 const FIFO_DEPTH: usize = 16;
 /// Typed bytes that wait for the FIFO, at most.
@@ -263,6 +265,16 @@ impl Uart {
     }
 }
 
+/// What it counts.
+pub(crate) static COUNTERS: &[Counter<Uart>] = &[
+    Counter::total("sent", "bytes", "bytes the guest wrote", |u| u.counters.sent),
+    Counter::total("received", "bytes", "bytes typed at the port", |u| u.counters.received),
+    Counter::total("dropped", "bytes", "typed bytes lost because the guest did not read", |u| {
+        u.counters.dropped
+    }),
+    Counter::total("interrupts", "interrupts", "times the interrupt line rose", |u| u.counters.interrupts),
+];
+
 impl Device for Uart {
     fn kind(&self) -> &'static str {
         KIND
@@ -333,12 +345,6 @@ impl Device for Uart {
     }
 
     fn metrics(&self) -> Vec<Metric> {
-        let c = &self.counters;
-        vec![
-            Metric::new("sent", "bytes", "bytes the guest wrote", c.sent),
-            Metric::new("received", "bytes", "bytes typed at the port", c.received),
-            Metric::new("dropped", "bytes", "typed bytes lost because the guest did not read", c.dropped),
-            Metric::new("interrupts", "interrupts", "times the interrupt line rose", c.interrupts),
-        ]
+        metrics::read(COUNTERS, self)
     }
 }

@@ -5,10 +5,12 @@ use super::interrupt::{Interrupts, Messages};
 use super::io::Io;
 use super::queue::{QueueSetUp, SavedQueue};
 use super::{feature, status};
-use crate::device::{DeviceContext, Metric};
+use crate::device::DeviceContext;
 use crate::irq::IrqLine;
+use crate::metrics::{self, Metric};
 use crate::state::{Saved, StateError};
 use engine::exec::inputs::InputEvent;
+use engine::tier::monitor::Counter;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,6 +24,23 @@ const CONTINUE_NS: u64 = 1000;
 /// Bytes of events that wait while memory is out of reach. What comes then is lost, as on a full wire. Networks and disks
 /// limit themselves below this.
 const MAX_HELD: usize = 64 << 20;
+
+/// What it counts, whatever the device.
+pub(crate) static COUNTERS: &[Counter<Core>] = &[
+    Counter::total("kicks", "events", "times the driver has told the device of new requests", |c| c.kicks),
+    Counter::total("completed", "requests", "requests of all queues given back to the driver", |c| {
+        c.attached.as_ref().map_or(0, |(_, io)| io.completed)
+    }),
+    Counter::total("interrupts", "events", "interrupts raised", |c| {
+        c.attached.as_ref().map_or(0, |(_, io)| io.irq.raised())
+    }),
+    Counter::total(
+        "driver_errors",
+        "events",
+        "times the driver broke a rule and must reset the device",
+        |c| c.failures,
+    ),
+];
 
 /// A device and what it has agreed on with its driver.
 pub struct Core {
@@ -466,14 +485,6 @@ impl Core {
 
     /// Counters of the device and of its rings.
     pub fn metrics(&self) -> Vec<Metric> {
-        let raised = self.attached.as_ref().map_or(0, |(_, io)| io.irq.raised());
-        let metric = |name, help, value| Metric { name, unit: "events", help, value };
-        let mut all = vec![
-            metric("kicks", "times the driver has told the device of new requests", self.kicks),
-            metric("interrupts", "interrupts raised", raised),
-            metric("driver_errors", "times the driver broke a rule and must reset the device", self.failures),
-        ];
-        all.extend(self.device.metrics());
-        all
+        [metrics::read(COUNTERS, self), self.device.metrics()].concat()
     }
 }

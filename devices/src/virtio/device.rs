@@ -1,7 +1,8 @@
 //! What a virtio device is to the parts around it.
 
 use super::io::Io;
-use crate::device::{DeviceContext, Metric};
+use crate::device::DeviceContext;
+use crate::metrics::Metric;
 use crate::state::{Saved, StateError};
 use engine::exec::inputs::{InputEvent, InputPort, SourceId};
 use engine::exec::time::{AlarmId, Clock, TimeSource};

@@ -17,6 +17,8 @@ pub struct Io {
     /// Set when the driver broke a rule that cannot be survived.
     pub(super) failure: Option<QueueError>,
     pub(super) config_generation: u8,
+    /// Requests given back.
+    pub(super) completed: u64,
     /// Requests that may still be taken before the device must let its caller go.
     turns: u32,
     /// Queues that had more when the turns were used up.
@@ -38,6 +40,7 @@ impl Io {
             reach: true,
             failure: None,
             config_generation: 0,
+            completed: 0,
             turns: 0,
             more: 0,
         }
@@ -110,7 +113,9 @@ impl Io {
 
     /// Gives a request back, `len` bytes of it written.
     pub fn push(&mut self, n: usize, chain: &Chain, len: u32) {
-        let _ = self.on(n, |q, ram| q.push(ram, chain.head(), len));
+        if self.on(n, |q, ram| q.push(ram, chain.head(), len)).is_some() {
+            self.completed += 1;
+        }
     }
 
     /// Interrupts the driver if it wants to hear of what was pushed.

@@ -6,8 +6,9 @@
 use super::core::Core;
 use super::device::VirtioDevice;
 use super::queue::QueueSetUp;
-use crate::device::{Device, DeviceContext, Metric};
+use crate::device::{Device, DeviceContext};
 use crate::irq::IrqLine;
+use crate::metrics::Metric;
 use crate::state::{Saved, StateError};
 use engine::exec::inputs::InputEvent;
 use engine::mem::bus::BusFault;
@@ -225,5 +226,9 @@ impl Device for Mmio {
 
     fn metrics(&self) -> Vec<Metric> {
         self.core.as_ref().map(Core::metrics).unwrap_or_default()
+    }
+
+    fn counts_as(&self) -> &'static str {
+        self.core.as_ref().map_or(KIND, |core| core.device().kind())
     }
 }

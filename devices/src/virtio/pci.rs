@@ -4,8 +4,9 @@
 
 use super::core::Core;
 use super::device::VirtioDevice;
-use crate::device::{DeviceContext, Metric};
+use crate::device::DeviceContext;
 use crate::irq::IrqLine;
+use crate::metrics::Metric;
 use crate::pci::config::{SavedConfig, command};
 use crate::pci::{Bar, ConfigSpace, Identity, PciFunction};
 use crate::state::{Saved, StateError};

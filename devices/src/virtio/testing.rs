@@ -344,12 +344,9 @@ impl Driver {
     }
 
     pub fn metric(&self, name: &str) -> u64 {
-        self.cell
-            .with(|d| d.metrics())
-            .expect("not inside")
-            .iter()
-            .find(|m| m.name == name)
-            .expect(name)
-            .value
+        // Over PCI the device is behind the bridge.
+        let (own, parts) = self.cell.with(|d| (d.metrics(), d.parts("pci"))).expect("not inside");
+        let mut all = own.into_iter().chain(parts.into_iter().flat_map(|p| p.metrics));
+        all.find(|m| m.declared.name == name).expect(name).value
     }
 }

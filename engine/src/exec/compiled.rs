@@ -1,10 +1,12 @@
 //! A hart in compiled code: entering it, what to do when it comes out, and having blocks compiled.
 
 use super::core::NO_LIMIT;
+use super::hart::publish;
 use super::mode::{BlockCompilers, Mode, Settings, Tuning};
 use super::sampling::Sampling;
 use super::vcpu::{Found, Stop, Vcpu};
 use crate::cache::code::Code;
+use crate::cache::jump::JumpCounts;
 use crate::cache::local::Local;
 use crate::guest::{Flow, Guest, HelperDesc};
 use crate::host::{self, Tier1};
@@ -76,6 +78,8 @@ pub(super) struct Compiled {
     insns: u64,
     /// What the hart was in last, as far as it goes; see [`crate::watch`].
     pub(super) ran: Stage,
+    /// By how much the instruction count moved when saved states were put in place: those were not retired here.
+    pub(super) moved: u64,
 }
 
 impl Compiled {
@@ -100,6 +104,7 @@ impl Compiled {
             misses: 0,
             insns: 0,
             ran: Stage::Interpreter,
+            moved: 0,
         }
     }
 
@@ -196,16 +201,17 @@ impl<G: Guest> Vcpu<G> {
     pub(super) fn end_compiled(&mut self) {
         self.code.translations().rest(self.cpu.hart.id as usize);
         let hart = &self.cpu.hart;
-        hart.compiled[0].store(self.compiled.insns, Ordering::Relaxed);
-        hart.compiled[1].store(self.cpu.core.tier2_insns, Ordering::Relaxed);
-        hart.lookups[0].store(self.cpu.core.jump_hits, Ordering::Relaxed);
-        hart.lookups[1].store(self.compiled.misses, Ordering::Relaxed);
+        let here = self.cpu.retired_base.wrapping_sub(self.compiled.moved);
+        let (one, two) = (self.compiled.insns, self.cpu.core.tier2_insns);
+        publish(&hart.insns, &[here.saturating_sub(one + two), one, two]);
+        publish(&hart.lookups, &[self.cpu.core.jump_hits, self.compiled.misses]);
+        let JumpCounts { hits, misses, map_lookups, .. } = self.cpu.jumps.counts;
+        publish(&hart.dispatched, &[hits, misses.saturating_sub(map_lookups), map_lookups]);
         let tlb = self.cpu.tlb.counts();
-        let counts = hart.tlb_misses.iter().zip(tlb.misses).chain(hart.tlb_held.iter().zip(tlb.held));
-        counts.for_each(|(to, from)| to.store(from, Ordering::Relaxed));
-        for (to, from) in hart.idioms.iter().zip(self.cpu.core.idioms) {
-            to.store(from, Ordering::Relaxed);
-        }
+        publish(&hart.tlb_misses, &tlb.misses);
+        publish(&hart.tlb_held, &tlb.held);
+        publish(&hart.idioms, &self.cpu.core.idioms);
+        publish(&hart.traps, self.cpu.traps.all());
     }
 
     /// Runs the block as compiled code, which goes on to others; `None` if there is none and it is not time for any.

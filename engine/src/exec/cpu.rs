@@ -4,6 +4,7 @@ use super::core::{Core, FORCED, Held, PAGE_SLOTS};
 use super::hart::{Ack, Hart, Request};
 use super::inputs::InputPort;
 use super::time::Clock;
+use super::traps::Traps;
 use crate::cache::jump::{Jumps, NO_TAG};
 use crate::guest::{Exception, Flow, Guest};
 use crate::host;
@@ -92,6 +93,8 @@ pub struct Cpu<G: Guest> {
     pub flow: Flow,
     /// What the hart knows of the code.
     pub jumps: Jumps,
+    /// Traps taken since power-on.
+    pub traps: Traps,
     /// The ISA's own state.
     pub ext: G::Ext,
     /// What others see of this hart.
@@ -158,6 +161,7 @@ impl<G: Guest> Cpu<G> {
             kills: 0,
             flow: Flow::Continue,
             jumps: Jumps::default(),
+            traps: Traps::default(),
             ext: G::reset(&shared.model, id),
             hart,
             shared,

@@ -12,6 +12,7 @@ use crate::cache::code::CodeMap;
 use crate::cache::jump::JumpCounts;
 use crate::guest::Guest;
 use crate::mem::tlb::TlbCounts;
+use crate::tier::monitor::{self, Counter, HartStatus};
 use crate::tier::pins::{Pin, PinError};
 use crate::watch::apart::Apart;
 use std::ops::Range;
@@ -101,8 +102,10 @@ pub trait Engine: Send + Sync {
     fn view(&self, id: usize) -> Option<HartView>;
     /// A hart's counts, while paused.
     fn counts(&self, id: usize) -> Option<HartCounts>;
-    /// Instructions retired and nanoseconds slept by a hart, as of its last poll.
-    fn progress(&self, id: usize) -> Option<(u64, u64, bool)>;
+    /// What a hart has done, as of its last poll.
+    fn status(&self, id: usize) -> Option<HartStatus>;
+    /// Counters of a hart: those of any ISA, then this one's own.
+    fn hart_counters(&self) -> [&'static [Counter<HartStatus>]; 2];
     /// Which tiers run guest code, and their thresholds. Changes take effect at the harts' next polls.
     fn settings(&self) -> &Arc<Settings>;
     /// Holds the blocks in a range of physical addresses in a tier. When this returns nothing enters code that contradicts the pin any
@@ -201,10 +204,12 @@ impl<G: Guest> Engine for Harts<G> {
         Some(c)
     }
 
-    fn progress(&self, id: usize) -> Option<(u64, u64, bool)> {
-        use std::sync::atomic::Ordering::Relaxed;
-        let hart = self.shared().harts.get(id)?;
-        Some((hart.retired.load(Relaxed), hart.idle_ns.load(Relaxed), hart.is_started()))
+    fn status(&self, id: usize) -> Option<HartStatus> {
+        self.shared().harts.get(id).map(|hart| hart.status())
+    }
+
+    fn hart_counters(&self) -> [&'static [Counter<HartStatus>]; 2] {
+        [monitor::HART, G::COUNTERS]
     }
 
     fn settings(&self) -> &Arc<Settings> {

@@ -4,6 +4,8 @@
 //! itself writes, underflows, or when another thread has set the attention word. The two are kept apart so that a forced
 //! poll never loses the exact instruction count.
 
+use super::traps::{SLOTS, Traps};
+use crate::tier::monitor::HartStatus;
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -139,6 +141,16 @@ impl Lines {
     }
 }
 
+/// Reads counters.
+fn read<const N: usize>(counters: &[AtomicU64; N]) -> [u64; N] {
+    std::array::from_fn(|n| counters[n].load(Ordering::Relaxed))
+}
+
+/// Publishes counters, which only their hart writes.
+pub(super) fn publish<const N: usize>(counters: &[AtomicU64; N], values: &[u64; N]) {
+    counters.iter().zip(values).for_each(|(to, from)| to.store(*from, Ordering::Relaxed));
+}
+
 /// The part of a hart that other threads reach.
 pub struct Hart<R> {
     /// Hart number.
@@ -152,16 +164,20 @@ pub struct Hart<R> {
     pub firmware: AtomicU32,
     /// Instructions retired, published at polls.
     pub retired: AtomicU64,
-    /// Of those, by tier 1 and 2.
-    pub compiled: [AtomicU64; 2],
+    /// Those retired here (not before a state was saved), by the interpreter, tier 1 and tier 2.
+    pub insns: [AtomicU64; 3],
     /// Look-ups in the jump cache by compiled code that hit; that missed.
     pub lookups: [AtomicU64; 2],
+    /// Look-ups by the run loop that the jump cache, the hart's table and the code map answered.
+    pub dispatched: [AtomicU64; 3],
     /// Loads, stores and fetches that the TLB's tables did not answer.
     pub tlb_misses: [AtomicU64; 3],
     /// Loads and stores among them that held translations answered.
     pub tlb_held: [AtomicU64; 2],
     /// Runs of idioms; guest instructions that they did.
     pub idioms: [AtomicU64; 2],
+    /// Traps by the ISA's slots.
+    pub traps: [AtomicU64; SLOTS],
     /// Nanoseconds of host time spent waiting, published at polls.
     pub idle_ns: AtomicU64,
 }
@@ -176,13 +192,31 @@ impl<R> Hart<R> {
             started: AtomicBool::new(false),
             firmware: AtomicU32::new(0),
             retired: AtomicU64::new(0),
-            compiled: [const { AtomicU64::new(0) }; 2],
+            insns: [const { AtomicU64::new(0) }; 3],
             lookups: [const { AtomicU64::new(0) }; 2],
+            dispatched: [const { AtomicU64::new(0) }; 3],
             tlb_misses: [const { AtomicU64::new(0) }; 3],
             tlb_held: [const { AtomicU64::new(0) }; 2],
             idioms: [const { AtomicU64::new(0) }; 2],
+            traps: [const { AtomicU64::new(0) }; SLOTS],
             idle_ns: AtomicU64::new(0),
         })
+    }
+
+    /// What the hart has done, as of its last poll.
+    pub fn status(&self) -> HartStatus {
+        HartStatus {
+            retired: self.retired.load(Ordering::Relaxed),
+            idle_ns: self.idle_ns.load(Ordering::Relaxed),
+            started: self.is_started(),
+            insns: read(&self.insns),
+            lookups: read(&self.lookups),
+            dispatched: read(&self.dispatched),
+            tlb_misses: read(&self.tlb_misses),
+            tlb_held: read(&self.tlb_held),
+            idioms: read(&self.idioms),
+            traps: Traps::from(read(&self.traps)),
+        }
     }
 
     /// Queues a request. `ack` is told when it is done, which is now if the hart sleeps; it is not woken for what can wait

@@ -4,7 +4,7 @@
 //! an exact number of instructions, with time from the instruction count and inputs delivered between rounds.
 
 use super::cpu::Shared;
-use super::hart::{Hart, Lines};
+use super::hart::Lines;
 use super::mode::{Settings, TierCounts};
 use super::rounds::{Pace, rounds};
 use super::time::TimeSource;
@@ -16,6 +16,7 @@ use crate::jit::region::GuestRules;
 use crate::jit::translations::Translations;
 use crate::jit::worker::Worker;
 use crate::mem::ram::RegionSpec;
+use crate::tier::monitor::HartStatus;
 use crate::tier::pins::{Pin, PinError};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::ops::Range;
@@ -123,15 +124,14 @@ impl<G: Guest> Harts<G> {
 
     /// What the tiers have done.
     pub fn tiers(&self) -> TierCounts {
-        let sum = |f: &dyn Fn(&Hart<G::Remote>) -> &AtomicU64| -> u64 {
-            self.shared.harts.iter().map(|h| f(h).load(Ordering::Relaxed)).fold(0, u64::wrapping_add)
-        };
-        let (one, two) = (sum(&|h| &h.compiled[0]), sum(&|h| &h.compiled[1]));
+        let harts: Vec<HartStatus> = self.shared.harts.iter().map(|h| h.status()).collect();
         let translations = self.code.translations();
         let c = &translations.counts;
         let pair = |a: &[AtomicU64; 2]| [a[0].load(Ordering::Relaxed), a[1].load(Ordering::Relaxed)];
+        let [jump_hits, jump_misses] = sum(&harts, |h| h.lookups);
+        let [idioms, idiom_insns] = sum(&harts, |h| h.idioms);
         TierCounts {
-            insns: [sum(&|h| &h.retired).saturating_sub(one + two), one, two],
+            insns: sum(&harts, |h| h.insns),
             compiled: pair(&c.installed),
             compiled_insns: pair(&c.insns),
             compile_ns: pair(&c.compile_ns),
@@ -143,12 +143,13 @@ impl<G: Guest> Harts<G> {
             reopened: c.reopened.load(Ordering::Relaxed),
             code_bytes: translations.code_bytes(),
             queued: self.queue.len() as u64,
-            jump_hits: sum(&|h| &h.lookups[0]),
-            jump_misses: sum(&|h| &h.lookups[1]),
-            tlb_misses: [0, 1, 2].map(|i| sum(&|h| &h.tlb_misses[i])),
-            tlb_held: [0, 1].map(|i| sum(&|h| &h.tlb_held[i])),
-            idioms: sum(&|h| &h.idioms[0]),
-            idiom_insns: sum(&|h| &h.idioms[1]),
+            jump_hits,
+            jump_misses,
+            tlb_misses: sum(&harts, |h| h.tlb_misses),
+            tlb_held: sum(&harts, |h| h.tlb_held),
+            idioms,
+            idiom_insns,
+            events: translations.events.counts(),
         }
     }
 
@@ -359,6 +360,12 @@ impl Control {
     pub(super) fn stopping(&self) -> bool {
         self.stop.load(Ordering::Acquire)
     }
+}
+
+/// A counter of all harts.
+fn sum<const N: usize>(harts: &[HartStatus], of: impl Fn(&HartStatus) -> [u64; N]) -> [u64; N] {
+    let all = harts.iter().map(of);
+    all.fold([0; N], |sum, one| std::array::from_fn(|n| sum[n].wrapping_add(one[n])))
 }
 
 /// Instructions of the next slice. They vary, so that slices do not always end in the same block of a loop: samples would be of no use.

@@ -18,4 +18,5 @@ mod rounds;
 mod sampling;
 pub mod state;
 pub mod time;
+pub mod traps;
 pub mod vcpu;

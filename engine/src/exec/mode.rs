@@ -1,5 +1,6 @@
 //! Which tiers may run guest code, and from when on: what a person sets.
 
+use crate::tier::events::NAMES;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
@@ -175,4 +176,6 @@ pub struct TierCounts {
     pub idioms: u64,
     /// Guest instructions that they did, of those of tier 2.
     pub idiom_insns: u64,
+    /// Events by [kind](crate::tier::events::NAMES).
+    pub events: [u64; NAMES.len()],
 }

@@ -105,6 +105,8 @@ impl<G: Guest> Vcpu<G> {
             return Err(StateError::Registers { found: s.regs.len(), expected });
         }
         let cpu = &mut self.cpu;
+        let by = s.retired.wrapping_sub(cpu.instret());
+        self.compiled.moved = self.compiled.moved.wrapping_add(by);
         cpu.pc = s.pc;
         cpu.regs[..expected].copy_from_slice(&s.regs);
         if let Some(zero) = G::ZERO {
@@ -126,6 +128,8 @@ impl<G: Guest> Vcpu<G> {
         };
         self.cpu.tlb.reset();
         self.cpu.select_address_space();
+        // A hart that is parked comes to no poll at which others would see where it is.
+        self.end_slice();
         Ok(())
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::exec::cpu::Cpu;
 use crate::ir::{Block, Op};
+use crate::tier::monitor::{Counter, HartStatus};
 use crate::watch::samples::Privilege;
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt::Debug;
@@ -177,6 +178,8 @@ pub trait Guest: Sized + Send + 'static {
     const ZERO: Option<u8>;
     /// Longest instruction in bytes.
     const MAX_INSN_BYTES: usize;
+    /// Counters of a hart that only this ISA has: its traps.
+    const COUNTERS: &'static [Counter<HartStatus>];
     /// The CPU model: ISA string, features, policies. Belongs to the machine.
     type Model: Clone + Debug + Send + Sync + Serialize + DeserializeOwned;
     /// Privileged and rarely used state of a hart: saved whole.

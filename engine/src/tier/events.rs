@@ -73,6 +73,42 @@ pub enum What {
     },
 }
 
+/// Names of the kinds of events, by [`What::kind`].
+pub const NAMES: [&str; 12] = [
+    "tier1",
+    "tier2_asked",
+    "tier2_waits",
+    "tier2",
+    "tier2_again",
+    "in_page",
+    "again_by_exits",
+    "again_by_failed_guesses",
+    "pinned",
+    "failed",
+    "invalidated",
+    "evicted",
+];
+
+impl What {
+    /// Number of its kind.
+    pub const fn kind(&self) -> usize {
+        match self {
+            What::Tier1 { .. } => 0,
+            What::Asked { .. } => 1,
+            What::Waits { .. } => 2,
+            What::Tier2 { .. } => 3,
+            What::Settled { .. } => 4,
+            What::InPage => 5,
+            What::Again { failed: false, .. } => 6,
+            What::Again { failed: true, .. } => 7,
+            What::Pinned { .. } => 8,
+            What::Failed { .. } => 9,
+            What::Invalidated { .. } => 10,
+            What::Evicted { .. } => 11,
+        }
+    }
+}
+
 /// An event.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Event {
@@ -93,6 +129,8 @@ struct Ring {
     events: VecDeque<Event>,
     /// Events ever.
     total: u64,
+    /// By kind.
+    counts: [u64; NAMES.len()],
 }
 
 /// The ring.
@@ -117,6 +155,14 @@ impl Events {
         }
         ring.events.push_back(Event { at_ns, pa, what, queued: queued as u32, compile_ns });
         ring.total += 1;
+        if let Some(count) = ring.counts.get_mut(what.kind()) {
+            *count += 1;
+        }
+    }
+
+    /// Events ever, by [kind](NAMES).
+    pub fn counts(&self) -> [u64; NAMES.len()] {
+        self.ring.lock().counts
     }
 
     /// When the machine was made: where the events' times begin.
@@ -147,5 +193,16 @@ mod tests {
         assert_eq!((all.len(), next, all[0].pa), (KEPT, KEPT as u64 + 10, 10));
         assert_eq!(events.since(next - 1).0.len(), 1);
         assert!(events.since(next + 5).0.is_empty());
+    }
+
+    #[test]
+    fn kinds_are_counted_for_ever() {
+        let events = Events::default();
+        for _ in 0..KEPT + 1 {
+            events.push(0, What::Evicted { count: 3 }, 0, 0);
+        }
+        events.push(0, What::Again { heat: 1.0, failed: true }, 0, 0);
+        let counted: Vec<_> = NAMES.into_iter().zip(events.counts()).filter(|(_, n)| *n > 0).collect();
+        assert_eq!(counted, [("again_by_failed_guesses", 1), ("evicted", KEPT as u64 + 1)]);
     }
 }

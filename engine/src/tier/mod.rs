@@ -2,6 +2,7 @@
 
 pub mod events;
 pub mod heat;
+pub mod monitor;
 pub mod pins;
 pub mod policy;
 pub mod samples;

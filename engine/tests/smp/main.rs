@@ -13,3 +13,4 @@ mod paging;
 mod pins;
 mod sampled;
 mod sync;
+mod traps;

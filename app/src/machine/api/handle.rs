@@ -145,6 +145,7 @@ pub fn channel(
         harts: vec![super::HartStatus::default(); harts],
         disk: Traffic::default(),
         net: Traffic::default(),
+        devices: Vec::new(),
         tiers: TierCounts::default(),
         tuning: Tuning::default(),
         samples: [0; 5],

@@ -12,11 +12,13 @@ mod pin;
 mod serial;
 
 use crate::config::EngineTuning;
+use devices::metrics::DeviceReport;
 use engine::exec::mode::{TierCounts, Tuning};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
 
+pub use engine::tier::monitor::HartStatus;
 pub use engine_mode::EngineMode;
 pub use handle::{MachineEnd, MachineHandle, Source, Subscription, channel};
 pub use pin::{CodePin, CodeRange, level};
@@ -168,17 +170,6 @@ impl RunState {
     }
 }
 
-/// Counters of one hart.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct HartStatus {
-    /// Instructions retired since the start.
-    pub retired: u64,
-    /// Nanoseconds spent asleep in wait-for-interrupt since the start.
-    pub idle_ns: u64,
-    /// Whether the guest has started it.
-    pub started: bool,
-}
-
 /// Bytes that a disk or network has moved since the start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Traffic {
@@ -188,8 +179,20 @@ pub struct Traffic {
     pub written_bytes: u64,
 }
 
+impl Traffic {
+    /// Of all disks and of all network cards among these devices.
+    pub fn of(devices: &[DeviceReport]) -> (Traffic, Traffic) {
+        let sum = |kind: &str, name: &str| -> u64 {
+            devices.iter().filter(|d| d.kind == kind).map(|d| d.value(name)).sum()
+        };
+        let traffic =
+            |kind, read, written| Traffic { read_bytes: sum(kind, read), written_bytes: sum(kind, written) };
+        (traffic("virtio-blk", "read_bytes", "written_bytes"), traffic("virtio-net", "rx_bytes", "tx_bytes"))
+    }
+}
+
 /// A cheap copy of a machine's counters.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Status {
     /// Where the machine is in its life.
     pub state: RunState,
@@ -203,6 +206,8 @@ pub struct Status {
     pub disk: Traffic,
     /// All network cards together.
     pub net: Traffic,
+    /// Each device of the board by itself.
+    pub devices: Vec<DeviceReport>,
     /// What the engine's tiers have done.
     pub tiers: TierCounts,
     /// Thresholds and sizes of the tiers that are in force.

@@ -121,10 +121,7 @@ impl Runner<'_> {
             port.push_output(&text);
         }
         let engine = reference.engine();
-        let hart = |i| {
-            let (retired, idle_ns, started) = engine.progress(i).unwrap_or_default();
-            HartStatus { retired, idle_ns, started }
-        };
+        let hart = |i| engine.status(i).unwrap_or_default();
         *self.harts.lock() = (reference.uptime_ns(), (0..engine.harts()).map(hart).collect());
     }
 

@@ -1,6 +1,17 @@
 use super::super::{fdt::Chosen, make_harts, map};
 use super::*;
 use crate::backend::chardev::ByteRing;
+use crate::block::MemDisk;
+use crate::metrics;
+use crate::net::NullNet;
+use crate::pci::HostBridge;
+use crate::virtio::blk::{Blk, BlkOptions};
+use crate::virtio::console::Console;
+use crate::virtio::device::VirtioDevice;
+use crate::virtio::mmio::Mmio;
+use crate::virtio::net::{Net, NetOptions};
+use crate::virtio::pci::VirtioPci;
+use crate::virtio::rng::{Rng, RngOptions, SeededEntropy};
 use engine::exec::cpu::{MachineEvent, Platform};
 use engine::exec::time::TimeSource;
 use engine::mem::bus::{Bus, BusFault};
@@ -210,4 +221,53 @@ fn a_kernel_is_booted_from_a_path() {
     assert_eq!(r.board.memory().read(0x8020_0000, 2), Ok(0x13));
     assert_eq!(r.board.memory().read(plan.fdt, 2), Ok(0xedfe_0dd0));
     assert!(plan.device_tree().windows(6).any(|w| w == b"quiet\0"));
+}
+
+#[test]
+fn every_device_shows_its_accesses_and_the_counters_declared_for_its_kind() {
+    let mut r = rig();
+    let disk = || -> Box<dyn VirtioDevice> {
+        Box::new(Blk::new(Arc::new(MemDisk::new(vec![0; 4096])), BlkOptions::default()))
+    };
+    let net = Box::new(Net::new(Box::new(NullNet::new()), NetOptions::default()));
+    let console = Console::new(SharedSink::new(Box::new(ByteRing::new(8))), CharInput::default());
+    let rng = Rng::new(Box::new(SeededEntropy::new(1)), RngOptions::default());
+    let mut bridge = HostBridge::new();
+    let others: [Box<dyn VirtioDevice>; 4] = [disk(), net, Box::new(console), Box::new(rng)];
+    for device in others {
+        bridge.plug_next(Box::new(VirtioPci::new(device))).expect("a slot");
+    }
+    r.board.attach_pci_host(Box::new(bridge)).expect("a bridge");
+    r.board.attach_virtio_mmio(2, Box::new(Mmio::new(Some(disk())))).expect("a disk");
+
+    let m = r.board.memory();
+    assert_eq!(m.read(slot_range(2).base + 8, 2), Ok(2), "a disk");
+    assert_eq!(m.read(slot_range(2).base, 2).map(|v| v as u32), Ok(u32::from_le_bytes(*b"virt")));
+    m.write(map::UART.base, 0, b'x'.into()).expect("a byte");
+    assert_eq!(m.read(map::PCI_ECAM.base + (3 << 15), 2).map(|v| v & 0xffff), Ok(0x1af4));
+    assert!(m.read(map::PLIC.base + 1, 0).is_err());
+
+    let reports = metrics::reports(r.board.slots());
+    let of = |name: &str| reports.iter().find(|d| d.name == name).expect("a device");
+    let counts = |name: &str| ["mmio_reads", "mmio_writes", "mmio_faults"].map(|n| of(name).value(n));
+    assert_eq!((of("virtio-mmio2").kind, counts("virtio-mmio2")), ("virtio-blk", [2, 0, 0]));
+    assert_eq!((of("serial0").value("sent"), counts("serial0")), (1, [0, 1, 0]));
+    assert_eq!((of("pci").kind, counts("pci")), ("pci-bridge", [1, 0, 0]));
+    assert_eq!((of("pci.3").kind, counts("pci.3")), ("virtio-console", [1, 0, 0]));
+    assert_eq!((counts("pci.2"), counts("plic")), ([0; 3], [1, 0, 1]));
+
+    let declared = metrics::declared();
+    let mut seen = std::collections::BTreeSet::new();
+    for d in &reports {
+        let accesses = metrics::ACCESSES.iter().map(|c| &c.declared);
+        let own = declared.iter().find(|(kind, _)| *kind == d.kind).map_or(&[][..], |(_, own)| own);
+        let all: Vec<_> = accesses.chain(own.iter().copied()).collect();
+        assert_eq!(d.metrics.iter().map(|m| m.declared).collect::<Vec<_>>(), all, "{}", d.name);
+        let names: std::collections::BTreeSet<_> = all.iter().map(|c| c.name).collect();
+        assert!(names.len() == all.len() && all.iter().all(|c| c.split.is_none()), "{}", d.name);
+        seen.insert(d.kind);
+    }
+    for (kind, _) in declared {
+        assert!(seen.contains(kind), "the board has no {kind}");
+    }
 }

@@ -4,7 +4,7 @@ use super::request::{self, IOERR, Kind, Limits, OK, Request, UNSUPP};
 use super::state;
 use crate::block::error::UNSUPPORTED;
 use crate::block::{BlockBackend, DiskWorker, MessageFn, SECTOR};
-use crate::device::Metric;
+use crate::metrics::{self, Metric};
 use crate::state::{Saved, StateError};
 use crate::virtio::chain::{Chain, ChainError};
 use crate::virtio::device::copy_config;
@@ -273,6 +273,6 @@ impl VirtioDevice for Blk {
     }
 
     fn metrics(&self) -> Vec<Metric> {
-        self.worker.as_ref().map(|w| super::metrics::list(w.metrics())).unwrap_or_default()
+        metrics::read(super::COUNTERS, self)
     }
 }

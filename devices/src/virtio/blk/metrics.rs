@@ -1,23 +1,24 @@
-//! Counters of a disk.
+//! What a disk counts.
 
+use super::Blk;
 use crate::block::BlockMetrics;
-use crate::device::Metric;
+use engine::tier::monitor::Counter;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub(super) fn list(m: &BlockMetrics) -> Vec<Metric> {
-    let metric = |name, unit, help, value: &AtomicU64| Metric {
-        name,
-        unit,
-        help,
-        value: value.load(Ordering::Relaxed),
-    };
-    vec![
-        metric("reads", "requests", "reads that succeeded", &m.reads),
-        metric("read_bytes", "bytes", "bytes read", &m.read_bytes),
-        metric("writes", "requests", "writes that succeeded", &m.writes),
-        metric("written_bytes", "bytes", "bytes written", &m.written_bytes),
-        metric("flushes", "requests", "flushes that succeeded", &m.flushes),
-        metric("discards", "requests", "discards and zero-writes that succeeded", &m.discards),
-        metric("errors", "requests", "requests that failed", &m.errors),
-    ]
+fn worker(blk: &Blk, of: fn(&BlockMetrics) -> &AtomicU64) -> u64 {
+    blk.worker.as_ref().map_or(0, |w| of(w.metrics()).load(Ordering::Relaxed))
 }
+
+/// What it counts.
+pub(crate) static COUNTERS: &[Counter<Blk>] = &[
+    Counter::now("under_way", "requests", "requests that the disk works on", |b| b.requests.len() as u64),
+    Counter::total("reads", "requests", "reads that succeeded", |b| worker(b, |m| &m.reads)),
+    Counter::total("read_bytes", "bytes", "bytes read", |b| worker(b, |m| &m.read_bytes)),
+    Counter::total("writes", "requests", "writes that succeeded", |b| worker(b, |m| &m.writes)),
+    Counter::total("written_bytes", "bytes", "bytes written", |b| worker(b, |m| &m.written_bytes)),
+    Counter::total("flushes", "requests", "flushes that succeeded", |b| worker(b, |m| &m.flushes)),
+    Counter::total("discards", "requests", "discards and zero-writes that succeeded", |b| {
+        worker(b, |m| &m.discards)
+    }),
+    Counter::total("errors", "requests", "requests that failed", |b| worker(b, |m| &m.errors)),
+];

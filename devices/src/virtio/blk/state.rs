@@ -6,7 +6,7 @@ use crate::state::{Saved, StateError};
 use crate::virtio::Io;
 use serde::{Deserialize, Serialize};
 
-pub(super) const KIND: &str = "virtio-blk";
+pub(crate) const KIND: &str = "virtio-blk";
 const VERSION: u32 = 1;
 
 #[derive(Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use super::metrics::Counters;
 use super::state;
 use crate::backend::chardev::{CharInput, SharedSink};
-use crate::device::Metric;
+use crate::metrics::{self, Metric};
 use crate::state::{Saved, StateError};
 use crate::virtio::chain::{Chain, ChainError};
 use crate::virtio::device::copy_config;
@@ -32,7 +32,7 @@ pub struct Console {
     input: CharInput,
     pub(super) size: (u16, u16),
     pub(super) pending: VecDeque<u8>,
-    counters: Counters,
+    pub(super) counters: Counters,
 }
 
 impl Console {
@@ -167,6 +167,6 @@ impl VirtioDevice for Console {
     }
 
     fn metrics(&self) -> Vec<Metric> {
-        self.counters.list()
+        metrics::read(super::COUNTERS, self)
     }
 }

@@ -1,7 +1,9 @@
-//! Counters of a console.
+//! What a console counts.
 
-use crate::device::Metric;
+use super::Console;
+use engine::tier::monitor::Counter;
 
+/// Its counters.
 #[derive(Default)]
 pub(super) struct Counters {
     pub tx_bytes: u64,
@@ -9,13 +11,11 @@ pub(super) struct Counters {
     pub rx_dropped: u64,
 }
 
-impl Counters {
-    pub fn list(&self) -> Vec<Metric> {
-        let metric = |name, help, value| Metric { name, unit: "bytes", help, value };
-        vec![
-            metric("tx_bytes", "bytes that the guest wrote", self.tx_bytes),
-            metric("rx_bytes", "bytes that the guest read", self.rx_bytes),
-            metric("rx_dropped", "typed bytes dropped because the guest did not read", self.rx_dropped),
-        ]
-    }
-}
+/// What it counts.
+pub(crate) static COUNTERS: &[Counter<Console>] = &[
+    Counter::total("tx_bytes", "bytes", "bytes that the guest wrote", |c| c.counters.tx_bytes),
+    Counter::total("rx_bytes", "bytes", "bytes that the guest read", |c| c.counters.rx_bytes),
+    Counter::total("rx_dropped", "bytes", "typed bytes dropped because the guest did not read", |c| {
+        c.counters.rx_dropped
+    }),
+];

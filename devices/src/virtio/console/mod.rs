@@ -7,3 +7,5 @@ mod state;
 mod tests;
 
 pub use device::Console;
+pub(crate) use metrics::COUNTERS;
+pub(crate) use state::KIND;

@@ -4,7 +4,7 @@ use super::device::{Console, MAX_PENDING};
 use crate::state::{Saved, StateError};
 use serde::{Deserialize, Serialize};
 
-pub(super) const KIND: &str = "virtio-console";
+pub(crate) const KIND: &str = "virtio-console";
 const VERSION: u32 = 1;
 
 #[derive(Serialize, Deserialize)]

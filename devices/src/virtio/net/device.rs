@@ -3,8 +3,8 @@
 use super::metrics::Counters;
 use super::pump::{CREDIT, Pump};
 use super::state;
-use crate::device::Metric;
-use crate::net::NetBackend;
+use crate::metrics::{self, Metric};
+use crate::net::{NetBackend, NetMetrics};
 use crate::state::{Saved, StateError};
 use crate::virtio::chain::{Chain, ChainError};
 use crate::virtio::device::copy_config;
@@ -48,7 +48,7 @@ pub struct Net {
     pending: VecDeque<Vec<u8>>,
     /// A frame may be spread over several buffers.
     pub(super) mergeable: bool,
-    counters: Counters,
+    pub(super) counters: Counters,
 }
 
 impl Net {
@@ -61,6 +61,11 @@ impl Net {
             mergeable: false,
             counters: Counters::default(),
         }
+    }
+
+    /// What the network behind the card counts.
+    pub(super) fn network(&self) -> NetMetrics {
+        self.pump.with(|b| b.metrics())
     }
 
     fn transmit(&mut self, io: &mut Io) {
@@ -231,6 +236,6 @@ impl VirtioDevice for Net {
     }
 
     fn metrics(&self) -> Vec<Metric> {
-        self.counters.list(&self.pump.with(|b| b.metrics()))
+        metrics::read(super::COUNTERS, self)
     }
 }

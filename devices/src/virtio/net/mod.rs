@@ -12,3 +12,5 @@ mod state;
 mod tests;
 
 pub use device::{Net, NetOptions};
+pub(crate) use metrics::COUNTERS;
+pub(crate) use state::KIND;

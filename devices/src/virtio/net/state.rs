@@ -3,7 +3,7 @@
 use super::device::Net;
 use crate::state::{Saved, StateError};
 
-pub(super) const KIND: &str = "virtio-net";
+pub(crate) const KIND: &str = "virtio-net";
 const VERSION: u32 = 1;
 
 pub(super) fn save(n: &Net) -> Saved {

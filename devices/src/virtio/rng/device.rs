@@ -3,7 +3,7 @@
 use super::metrics::Counters;
 use super::source::EntropySource;
 use super::state;
-use crate::device::Metric;
+use crate::metrics::{self, Metric};
 use crate::state::{Saved, StateError};
 use crate::virtio::chain::Chain;
 use crate::virtio::{Io, VirtioContext, VirtioDevice, id};
@@ -45,7 +45,7 @@ pub struct Rng {
     left: u64,
     /// An alarm is set.
     refilling: bool,
-    counters: Counters,
+    pub(super) counters: Counters,
 }
 
 impl Rng {
@@ -194,6 +194,6 @@ impl VirtioDevice for Rng {
     }
 
     fn metrics(&self) -> Vec<Metric> {
-        self.counters.list()
+        metrics::read(super::COUNTERS, self)
     }
 }

@@ -1,7 +1,9 @@
-//! Counters of an entropy source.
+//! What an entropy source counts.
 
-use crate::device::Metric;
+use super::Rng;
+use engine::tier::monitor::Counter;
 
+/// Its counters.
 #[derive(Default)]
 pub(super) struct Counters {
     pub bytes: u64,
@@ -9,13 +11,11 @@ pub(super) struct Counters {
     pub errors: u64,
 }
 
-impl Counters {
-    pub fn list(&self) -> Vec<Metric> {
-        let metric = |name, unit, help, value| Metric { name, unit, help, value };
-        vec![
-            metric("bytes", "bytes", "entropy given to the guest", self.bytes),
-            metric("throttled", "events", "times the guest had to wait for its rate", self.throttled),
-            metric("errors", "events", "times the host had no entropy", self.errors),
-        ]
-    }
-}
+/// What it counts.
+pub(crate) static COUNTERS: &[Counter<Rng>] = &[
+    Counter::total("bytes", "bytes", "entropy given to the guest", |r| r.counters.bytes),
+    Counter::total("throttled", "events", "times the guest had to wait for its rate", |r| {
+        r.counters.throttled
+    }),
+    Counter::total("errors", "events", "times the host had no entropy", |r| r.counters.errors),
+];

@@ -11,4 +11,6 @@ mod state;
 mod tests;
 
 pub use device::{Rng, RngOptions};
+pub(crate) use metrics::COUNTERS;
 pub use source::{EntropySource, HostEntropy, SeededEntropy};
+pub(crate) use state::KIND;

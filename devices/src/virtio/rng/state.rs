@@ -5,7 +5,7 @@ use crate::state::{Saved, StateError};
 use crate::virtio::Io;
 use crate::virtio::chain::Chain;
 
-pub(super) const KIND: &str = "virtio-rng";
+pub(crate) const KIND: &str = "virtio-rng";
 const VERSION: u32 = 1;
 
 pub(super) fn save(r: &Rng) -> Saved {

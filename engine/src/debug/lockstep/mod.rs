@@ -57,7 +57,7 @@ pub trait Side: Sync {
         }
         engine.resume();
         let progress =
-            || -> u64 { (0..engine.harts()).filter_map(|i| engine.progress(i)).map(|p| p.0).sum() };
+            || -> u64 { (0..engine.harts()).filter_map(|i| engine.status(i)).map(|h| h.retired).sum() };
         let mut before = progress();
         while !engine.wait_paused(PATIENCE) {
             let now = progress();

@@ -5,12 +5,13 @@ use super::helpers::Helper;
 use super::model::Model;
 use super::state::{Mode, State};
 use super::system::Remote;
-use super::{KEY_FRM_INVALID, TEMPS, frames, mmu, sbi, system, trap};
+use super::{KEY_FRM_INVALID, TEMPS, frames, mmu, sbi, system, tally, trap};
 use crate::exec::cpu::{Cpu, FloatEnv};
 use crate::guest::{
     Access, Exception, FaultKind, Flow, Guest, HelperDesc, LiftInput, StateMoves, Translation,
 };
 use crate::ir::{Block, Op};
+use crate::tier::monitor::{Counter, HartStatus};
 use crate::watch::samples::Privilege;
 
 /// RISC-V 64.
@@ -22,6 +23,7 @@ impl Guest for Riscv {
     const TEMPS: u8 = TEMPS;
     const ZERO: Option<u8> = Some(0);
     const MAX_INSN_BYTES: usize = 4;
+    const COUNTERS: &'static [Counter<HartStatus>] = tally::COUNTERS;
     type Model = Model;
     type Ext = State;
     type Remote = Remote;

@@ -25,6 +25,7 @@ pub mod sbi;
 mod space_tests;
 pub mod state;
 pub mod system;
+pub mod tally;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod trap;

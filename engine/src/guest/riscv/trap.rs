@@ -4,6 +4,7 @@ use super::Riscv;
 use super::csr::bits::*;
 use super::csr::{self, write_mstatus};
 use super::state::Mode;
+use super::tally;
 use crate::exec::cpu::Cpu;
 use crate::guest::Exception;
 
@@ -16,6 +17,7 @@ pub fn illegal(bits: u32) -> Exception {
 fn enter(cpu: &mut Cpu<Riscv>, cause: u64, tval: u64, epc: u64) {
     let interrupt = cause & CAUSE_INTERRUPT != 0;
     let number = cause & !CAUSE_INTERRUPT;
+    cpu.traps.add(tally::trap_slot(interrupt, number));
     let s = &mut cpu.ext;
     let delegated = if interrupt { s.mideleg } else { s.medeleg };
     let to_s = s.mode <= Mode::Supervisor && number < 64 && delegated >> number & 1 != 0;

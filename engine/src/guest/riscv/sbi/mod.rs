@@ -22,6 +22,7 @@ pub use hsm::{restored, started, woken};
 pub use start::hand_over;
 
 use super::Riscv;
+use super::tally;
 use crate::exec::cpu::Cpu;
 use crate::guest::{Exception, Flow};
 
@@ -49,25 +50,45 @@ type Args = [u64; 6];
 
 type Handler = fn(&mut Cpu<Riscv>, u64, &Args) -> Answer;
 
-/// The extensions by number; what is not here probes as absent.
-const EXTENSIONS: &[(u64, Handler)] = &[
-    (0x10, base::call),
-    (0x5449_4d45, time::call),
-    (0x0073_5049, ipi::call),
-    (0x5246_4e43, rfence::call),
-    (0x0048_534d, hsm::call),
-    (0x5352_5354, reset::call),
-    (0x4442_434e, console::call),
-    (0x0050_4d55, pmu::call),
+/// The extensions by number, with their names in counters; what is not here probes as absent.
+const EXTENSIONS: [(u64, &str, Handler); 8] = [
+    (0x10, "base", base::call),
+    (0x5449_4d45, "time", time::call),
+    (0x0073_5049, "ipi", ipi::call),
+    (0x5246_4e43, "rfence", rfence::call),
+    (0x0048_534d, "hsm", hsm::call),
+    (0x5352_5354, "srst", reset::call),
+    (0x4442_434e, "dbcn", console::call),
+    (0x0050_4d55, "pmu", pmu::call),
 ];
 
-fn handler(extension: u64) -> Option<Handler> {
-    EXTENSIONS.iter().find(|(id, _)| *id == extension).map(|(_, h)| *h)
+/// Number of kinds of calls that are counted apart.
+pub const CALLS: usize = EXTENSIONS.len() + 2;
+/// Number of the legacy calls among them.
+const LEGACY: usize = EXTENSIONS.len();
+/// Number of calls of extensions that are not there.
+const UNKNOWN: usize = LEGACY + 1;
+
+/// Names of kinds of calls.
+pub const CALL_NAMES: [&str; CALLS] = {
+    let mut names = ["unknown"; CALLS];
+    let mut n = 0;
+    while n < EXTENSIONS.len() {
+        names[n] = EXTENSIONS[n].1;
+        n += 1;
+    }
+    names[LEGACY] = "legacy";
+    names
+};
+
+/// Where the extension is in the table.
+fn find(extension: u64) -> Option<usize> {
+    EXTENSIONS.iter().position(|(id, ..)| *id == extension)
 }
 
 /// Whether the extension is there.
 fn is_present(extension: u64) -> bool {
-    extension <= legacy::LAST || handler(extension).is_some()
+    extension <= legacy::LAST || find(extension).is_some()
 }
 
 /// Serves the call in the hart's registers. Exceptions come from legacy calls that pass virtual addresses.
@@ -75,10 +96,13 @@ pub fn call(cpu: &mut Cpu<Riscv>) -> Result<Flow, Exception> {
     let args: Args = std::array::from_fn(|i| cpu.regs[A0 + i]);
     let (function, extension) = (cpu.regs[A0 + 6], cpu.regs[A0 + 7]);
     if extension <= legacy::LAST {
+        cpu.traps.add(tally::call_slot(LEGACY));
         return legacy::call(cpu, extension, &args);
     }
-    let answer = match handler(extension) {
-        Some(h) => h(cpu, function, &args),
+    let found = find(extension);
+    cpu.traps.add(tally::call_slot(found.unwrap_or(UNKNOWN)));
+    let answer = match found.and_then(|n| EXTENSIONS.get(n)) {
+        Some((.., handler)) => handler(cpu, function, &args),
         None => Err(Error::NotSupported),
     };
     let (error, v, flow) = match answer {
