@@ -10,6 +10,7 @@ pub mod flame;
 mod history;
 pub mod hot;
 pub mod inspect;
+mod names;
 mod spots;
 mod watcher;
 

@@ -4,7 +4,9 @@ use super::Wants;
 use super::flame::{self, Frame};
 use super::hot::{self, Named, Namer, Order, Table};
 use super::inspect::{Inspected, inspect};
+use super::names::TableNamer;
 use crate::machine::api::MachineHandle;
+use crate::symbols::finder::Finder;
 use engine::watch::apart::Apart;
 use engine::watch::list::Listed;
 use engine::watch::samples::Sample;
@@ -19,6 +21,8 @@ pub const WINDOW: Duration = Duration::from_secs(10);
 const MEAN: Duration = Duration::from_millis(5);
 /// Between two tables.
 const TABLES: Duration = Duration::from_millis(500);
+/// Between two looks for symbols, most of which only see that it is not time yet.
+const NAMES: Duration = Duration::from_millis(250);
 /// Translations of one block that are taken apart.
 const MOST_FORMS: usize = 6;
 /// Translations whose modes are tried for a block without one.
@@ -89,6 +93,8 @@ struct Control {
     order: Order,
     /// Names of functions, once they are known.
     namer: Option<Arc<dyn Namer + Send + Sync>>,
+    /// Where they come from, in words.
+    names_from: String,
     /// The order or the names have changed.
     changed: bool,
     /// What is to be taken apart: physical and guest address.
@@ -131,6 +137,18 @@ impl Spots {
         Spots { shared }
     }
 
+    /// As [`Spots::new`], with functions of the guest's kernel named by the kernel's own tables, as soon as they are found in its memory.
+    pub fn of_machine(machine: &MachineHandle, wake: impl Fn() + Send + 'static) -> Spots {
+        let spots = Spots::new(machine.clone(), wake);
+        let (memory, shared) = (machine.clone(), spots.shared.clone());
+        let made =
+            std::thread::Builder::new().name("symbols".into()).spawn(move || find_names(&memory, &shared));
+        if let Err(e) = made {
+            tracing::warn!("functions have no names, no thread could be started: {e}");
+        }
+        spots
+    }
+
     /// Whether anybody looks.
     pub fn want(&self, wants: Wants) {
         let mut control = self.shared.control.lock();
@@ -150,11 +168,9 @@ impl Spots {
         }
     }
 
-    /// Functions are named by this from now on.
-    pub fn name_by(&self, namer: Arc<dyn Namer + Send + Sync>) {
-        let mut control = self.shared.control.lock();
-        (control.namer, control.changed) = (Some(namer), true);
-        self.shared.news.notify_all();
+    /// Where the names of functions come from, in words.
+    pub fn names_from(&self) -> String {
+        self.shared.control.lock().names_from.clone()
     }
 
     /// Takes this code apart from now on.
@@ -187,6 +203,39 @@ impl Drop for Spots {
     fn drop(&mut self) {
         self.shared.control.lock().stop = true;
         self.shared.news.notify_all();
+    }
+}
+
+/// Body of the thread that looks for the kernel's symbols, while somebody looks at what it names.
+fn find_names(machine: &MachineHandle, shared: &Shared) {
+    let mut finder = Finder::default();
+    loop {
+        {
+            let mut control = shared.control.lock();
+            while !control.stop && !control.wanted {
+                shared.news.wait(&mut control);
+            }
+            if control.stop {
+                return;
+            }
+        }
+        if !machine.state().is_alive() {
+            return;
+        }
+        if finder.poll(machine, Instant::now()) {
+            let kernel = finder.kernel().map(|k| k.table.clone());
+            let mut control = shared.control.lock();
+            control.names_from = kernel
+                .as_ref()
+                .map_or_else(String::new, |t| format!("{} symbols of {}", t.len(), t.source()));
+            control.namer = kernel.map(|table| Arc::new(TableNamer(table)) as Arc<dyn Namer + Send + Sync>);
+            control.changed = true;
+            shared.news.notify_all();
+        }
+        let mut control = shared.control.lock();
+        if !control.stop {
+            shared.news.wait_for(&mut control, NAMES);
+        }
     }
 }
 

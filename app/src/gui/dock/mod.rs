@@ -61,7 +61,7 @@ impl Dock {
     pub fn watch(&mut self, machine: &MachineHandle, ctx: &Context) {
         let (repaint, news) = (ctx.clone(), ctx.clone());
         self.watch_with(machine.clone(), move || repaint.request_repaint());
-        let spots = Spots::new(machine.clone(), move || news.request_repaint());
+        let spots = Spots::of_machine(machine, move || news.request_repaint());
         spots.want(self.wants());
         self.spots = Some(spots);
     }
