@@ -14,6 +14,7 @@ use crate::watch::{Spots, Wants, Watched, Watcher};
 use behavior::Places;
 use egui::{Context, Ui};
 use egui_tiles::{Tile, Tree};
+use engine::tier::monitor::{Counter, HartStatus};
 use file::Keeper;
 use layout::{Layout, TERMINAL};
 use std::path::PathBuf;
@@ -40,6 +41,8 @@ pub struct Dock {
     selection: Selection,
     watcher: Option<Watcher>,
     spots: Option<Spots>,
+    machine: Option<MachineHandle>,
+    hart_counters: Vec<&'static [Counter<HartStatus>]>,
     keeper: Keeper,
     /// Tells the trees of machines apart.
     name: u64,
@@ -54,7 +57,18 @@ impl Dock {
         let layout = keeper.read(&known).unwrap_or_default();
         let tree = layout.tree(name);
         let (scene, selection) = (Scene::default(), Selection::default());
-        Dock { tree, panels, scene, selection, watcher: None, spots: None, keeper, name }
+        Dock {
+            tree,
+            panels,
+            scene,
+            selection,
+            watcher: None,
+            spots: None,
+            machine: None,
+            hart_counters: Vec::new(),
+            keeper,
+            name,
+        }
     }
 
     /// Begins to watch a machine that was started.
@@ -64,6 +78,7 @@ impl Dock {
         let spots = Spots::of_machine(machine, move || news.request_repaint());
         spots.want(self.wants());
         self.spots = Some(spots);
+        (self.machine, self.hart_counters) = (Some(machine.clone()), Vec::new());
     }
 
     /// As [`Dock::watch`], whatever there is to be watched.
@@ -164,6 +179,11 @@ impl Dock {
         if let Some(watcher) = &self.watcher {
             self.scene.refresh(watcher, Instant::now());
         }
+        if self.hart_counters.is_empty() {
+            // There are none before the machine is built.
+            let counters = self.machine.as_ref().and_then(|m| m.look(|engine| engine.hart_counters()));
+            self.hart_counters = counters.map(Vec::from).unwrap_or_default();
+        }
         let mut commands = Vec::new();
         let terminal = self.tree.tiles.find_pane(&TERMINAL);
         let mut places = Places {
@@ -172,6 +192,7 @@ impl Dock {
                 scene: &mut self.scene,
                 selection: &mut self.selection,
                 watcher: self.watcher.as_ref(),
+                hart_counters: &self.hart_counters,
                 spots: self.spots.as_ref(),
                 status,
                 commands: &mut commands,

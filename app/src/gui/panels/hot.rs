@@ -129,7 +129,7 @@ impl Panel for HotSpots {
             return;
         }
         let Some(spots) = view.spots else { return };
-        self.tools(ui);
+        self.tools(ui, view);
         ui.add_space(SPACE[0]);
         spots.order(&self.order);
         let newest = spots.table();
@@ -146,7 +146,7 @@ impl Panel for HotSpots {
 }
 
 impl HotSpots {
-    fn tools(&mut self, ui: &mut Ui) {
+    fn tools(&mut self, ui: &mut Ui, view: &View<'_>) {
         ui.allocate_ui_with_layout(
             vec2(ui.available_width(), CONTROL_HEIGHT),
             Layout::left_to_right(Align::Center),
@@ -190,7 +190,9 @@ impl HotSpots {
                     };
                     let samples = grouped(table.time().into());
                     let text = self.note.clone().unwrap_or_else(|| {
-                        format!("{count} rows, {samples} samples in {} s", WINDOW.as_secs())
+                        let names = view.spots.map(Spots::names_from).filter(|n| !n.is_empty());
+                        let names = names.map_or_else(|| "no symbols found".to_owned(), |n| n);
+                        format!("{count} rows, {samples} samples in {} s, {names}", WINDOW.as_secs())
                     });
                     ui.add(
                         egui::Label::new(

@@ -7,12 +7,14 @@ mod hot;
 mod inspector;
 mod promotions;
 mod table;
+mod traps;
 
 use super::plot::Scene;
 use super::selection::Selection;
 use crate::machine::api::{Command, Status};
 use crate::watch::{Spots, Wants, Watcher};
-use egui::{RichText, Ui, vec2};
+use ::engine::tier::monitor::{Counter, HartStatus};
+use egui::{Rect, RichText, Ui, UiBuilder, vec2};
 
 /// Where a panel stands when it is opened by its name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,6 +33,8 @@ pub struct View<'a> {
     pub selection: &'a mut Selection,
     /// What was seen of the machine, if it was started in this window.
     pub watcher: Option<&'a Watcher>,
+    /// Counters that its harts have.
+    pub hart_counters: &'a [&'static [Counter<HartStatus>]],
     /// Where its time goes.
     pub spots: Option<&'a Spots>,
     /// The machine's counters of now; `None` while there is no machine.
@@ -71,7 +75,15 @@ pub fn all() -> Vec<Box<dyn Panel>> {
         Box::new(hot::HotSpots::default()),
         Box::new(inspector::Inspector::default()),
         Box::new(flame::Flame::default()),
+        Box::new(traps::Traps::default()),
     ]
+}
+
+/// A part of a panel, clipped to its place.
+fn part(ui: &mut Ui, rect: Rect) -> Ui {
+    let mut child = ui.new_child(UiBuilder::new().max_rect(rect));
+    child.shrink_clip_rect(rect.expand(2.0));
+    child
 }
 
 /// What an empty panel says: what will be here, and how to get it.

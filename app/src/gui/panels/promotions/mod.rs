@@ -4,11 +4,11 @@ mod kind;
 mod lanes;
 mod list;
 
-use super::{Panel, Side, View, waits_for_guest};
+use super::{Panel, Side, View, part, waits_for_guest};
 use crate::gui::plot::{Form, Series, TimePlot};
 use crate::gui::theme::{self, SPACE, text};
 use crate::watch::Wants;
-use egui::{FontId, Rect, Sense, Ui, UiBuilder, WidgetInfo, pos2, vec2};
+use egui::{FontId, Sense, Ui, WidgetInfo, pos2, vec2};
 use kind::Kind;
 use list::List;
 
@@ -62,13 +62,6 @@ impl Panel for Promotions {
         }
         ui.allocate_rect(all, Sense::hover());
     }
-}
-
-/// A part of a panel, clipped to its place.
-fn part(ui: &mut Ui, rect: Rect) -> Ui {
-    let mut child = ui.new_child(UiBuilder::new().max_rect(rect));
-    child.shrink_clip_rect(rect.expand(2.0));
-    child
 }
 
 impl Promotions {
