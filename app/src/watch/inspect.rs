@@ -68,11 +68,12 @@ pub fn inspect(apart: Apart) -> Inspected {
         groups.push(Group { begins_block, ..Group::new(Owner::Insn(n)) });
     }
     groups.push(Group::new(Owner::Stub));
-    for (form, lines) in [&apart.lifted, &apart.passed, &apart.clif].into_iter().enumerate() {
+    for (form, lines) in [&apart.lifted, &apart.passed].into_iter().enumerate() {
         for line in lines {
             put(&mut groups, form, index(line), line.text.trim_end().to_owned());
         }
     }
+    put_clif(&mut groups, &apart.clif);
     for (n, piece) in apart.host.iter().enumerate() {
         for (mark, text) in disassemble(piece) {
             let at = match mark {
@@ -87,6 +88,23 @@ pub fn inspect(apart: Apart) -> Inspected {
     let has = std::array::from_fn(|form| groups.iter().any(|g| !g.lines[form].is_empty()));
     groups.retain(|g| matches!(g.owner, Owner::Insn(_)) || g.lines.iter().any(|l| !l.is_empty()));
     Inspected { apart, groups, has }
+}
+
+/// CLIF: heads of blocks go to the instruction that follows, what is declared before the first block to the end.
+fn put_clif(groups: &mut [Group], lines: &[Line]) {
+    let (last, mut heads, mut declared) = (groups.len() - 1, Vec::new(), true);
+    for line in lines.iter().filter(|l| !l.text.trim().is_empty()) {
+        let text = line.text.trim().to_owned();
+        let is_head = line.insn.is_none() && text.starts_with("block") && text.ends_with(':');
+        declared &= !is_head;
+        if is_head {
+            heads.push(text);
+            continue;
+        }
+        let at = if declared || text == "}" { last } else { index(line) };
+        heads.drain(..).chain([text]).for_each(|text| put(groups, 2, at, text));
+    }
+    heads.into_iter().for_each(|text| put(groups, 2, last, text));
 }
 
 fn index(line: &Line) -> usize {
@@ -153,7 +171,7 @@ mod tests {
             blocks: vec![0x1000, 0x1008],
             lifted: vec![line(Some(0), "a"), line(Some(1), "b"), line(Some(1), "c")],
             passed: vec![line(Some(1), "c")],
-            clif: vec![line(None, "function"), line(Some(2), "v1")],
+            clif: vec![line(None, "function"), line(None, "block0:"), line(Some(2), "v1"), line(None, "}")],
             host: vec![
                 // nop; ret; int3 as data
                 Piece {
@@ -175,6 +193,8 @@ mod tests {
         assert_eq!(all.groups[1].lines[3], ["000001  nop", "\u{2744} 000000  nop"], "hot code first");
         assert_eq!((all.groups[2].lines[0].len(), all.groups[2].height(), all.groups[3].height()), (2, 2, 1));
         assert_eq!(all.groups[4].lines[3], ["000002  ret"], "data are not disassembled");
+        assert_eq!(all.groups[3].lines[2], ["block0:", "v1"], "heads stand before what follows");
+        assert_eq!(all.groups[4].lines[2], ["function", "}"]);
         assert_eq!(
             all.groups.iter().map(|g| g.begins_block).collect::<Vec<_>>(),
             [false, true, false, true, false]

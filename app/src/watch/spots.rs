@@ -206,6 +206,16 @@ impl Drop for Spots {
     }
 }
 
+/// A count with its digits in groups, by thin spaces.
+fn thousands(n: usize) -> String {
+    let digits = n.to_string();
+    let group = |(i, c): (usize, char)| {
+        let space = (i > 0 && (digits.len() - i).is_multiple_of(3)).then_some('\u{2009}');
+        space.into_iter().chain([c])
+    };
+    digits.chars().enumerate().flat_map(group).collect()
+}
+
 /// Body of the thread that looks for the kernel's symbols, while somebody looks at what it names.
 fn find_names(machine: &MachineHandle, shared: &Shared) {
     let mut finder = Finder::default();
@@ -227,7 +237,7 @@ fn find_names(machine: &MachineHandle, shared: &Shared) {
             let mut control = shared.control.lock();
             control.names_from = kernel
                 .as_ref()
-                .map_or_else(String::new, |t| format!("{} symbols of {}", t.len(), t.source()));
+                .map_or_else(String::new, |t| format!("{} symbols of {}", thousands(t.len()), t.source()));
             control.namer = kernel.map(|table| Arc::new(TableNamer(table)) as Arc<dyn Namer + Send + Sync>);
             control.changed = true;
             shared.news.notify_all();

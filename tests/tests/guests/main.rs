@@ -13,4 +13,5 @@ mod modes;
 mod network;
 mod save;
 mod symbols;
+mod watch;
 mod workloads;

@@ -43,7 +43,9 @@ impl Preset {
     /// The arrangement, when these panels with their places are all there are.
     pub fn layout(self, known: &[(&'static str, Side)]) -> Layout {
         let wanted = known.iter().filter(|(id, _)| self.panels().contains(id));
-        wanted.fold(Layout::default(), |layout, (id, side)| layout.with(id, *side, known))
+        // Beside what is inspected, not behind it.
+        let side = |id, side| if self == Preset::Debug && id == "hot" { Side::Right } else { side };
+        wanted.fold(Layout::default(), |layout, (id, s)| layout.with(id, side(*id, *s), known))
     }
 }
 

@@ -116,8 +116,10 @@ impl Inspector {
             ui.add_space(SPACE[1]);
             for (form, title) in FORM_TITLES.iter().enumerate() {
                 let on = !self.hidden[form];
-                if ui.selectable_label(on, *title).on_hover_text(FORM_ABOUT[form]).clicked() {
-                    self.hidden[form] = on;
+                let label = egui::RichText::new(*title).size(text::SMALL + 1.0);
+                let mut shown = on;
+                if ui.checkbox(&mut shown, label).on_hover_text(FORM_ABOUT[form]).changed() {
+                    self.hidden[form] = !shown;
                 }
             }
         });
@@ -257,7 +259,7 @@ fn paint_group(
     };
     let (guest, color) = match group.owner {
         Owner::Head => ("entry".to_owned(), p.weak),
-        Owner::Stub => ("ways out".to_owned(), p.weak),
+        Owner::Stub => ("ways out, declarations".to_owned(), p.weak),
         Owner::Insn(n) => (insn_text(inspected, n, entry), p.text),
     };
     widgets::painted_text(ui, line(0, 0), &guest, font.clone(), color);
