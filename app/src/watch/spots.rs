@@ -232,7 +232,8 @@ fn find_names(machine: &MachineHandle, shared: &Shared) {
         if !machine.state().is_alive() {
             return;
         }
-        if finder.poll(machine, Instant::now()) {
+        // The names of a machine that is over stay.
+        if finder.poll(machine, Instant::now()) && machine.look(|_| ()).is_some() {
             let kernel = finder.kernel().map(|k| k.table.clone());
             let mut control = shared.control.lock();
             control.names_from = kernel
