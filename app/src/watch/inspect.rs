@@ -190,9 +190,9 @@ mod tests {
         assert_eq!(all.has, [true; 4]);
         let owners: Vec<_> = all.groups.iter().map(|g| g.owner).collect();
         assert_eq!(owners, [Owner::Head, Owner::Insn(0), Owner::Insn(1), Owner::Insn(2), Owner::Stub]);
-        assert_eq!(all.groups[1].lines[3], ["000001  nop", "\u{2744} 000000  nop"], "hot code first");
-        assert_eq!((all.groups[2].lines[0].len(), all.groups[2].height(), all.groups[3].height()), (2, 2, 1));
-        assert_eq!(all.groups[4].lines[3], ["000002  ret"], "data are not disassembled");
+        assert_eq!(all.groups[1].lines[3], ["100001  nop", "\u{2744} 200000  nop"], "hot code first");
+        assert_eq!((all.groups[2].lines[0].len(), all.groups[2].height(), all.groups[3].height()), (2, 2, 2));
+        assert_eq!(all.groups[4].lines[3], ["100002  ret"], "data are not disassembled");
         assert_eq!(all.groups[3].lines[2], ["block0:", "v1"], "heads stand before what follows");
         assert_eq!(all.groups[4].lines[2], ["function", "}"]);
         assert_eq!(

@@ -39,7 +39,8 @@ fn hot_code_of_debian_has_names_forms_and_callers() -> Result<()> {
     guest.expect("@@INIT")?;
     guest.expect("# ")?;
     let shell = guest.shell(WORK)?;
-    ensure!(shell.trim() == "60000", "{shell}");
+    // The line is longer than the terminal is wide: some of it is echoed.
+    ensure!(shell.trim().ends_with("60000"), "{shell}");
     let table = spots.table();
     check(&table)?;
     ensure!(table.time() > 20, "only {} samples", table.time());
