@@ -77,6 +77,26 @@ const SORTS: [By; 9] = [
     By::Exits,
 ];
 
+/// Narrower than this, what the table is made of stands on a line of its own.
+const NARROW: f32 = 760.0;
+/// The function's name has at least so much room;
+const NAME: f32 = 160.0;
+/// what is left out first for it, by number of the column.
+const LEFT_OUT: [usize; 6] = [8, 3, 7, 6, 4, 5];
+
+/// The columns for which there is room, by number.
+fn columns(width: f32) -> Vec<usize> {
+    let mut shown: Vec<usize> = (0..COLUMNS.len()).collect();
+    for out in LEFT_OUT {
+        let fixed: f32 = shown.iter().map(|n| COLUMNS[*n].width + SPACE[2]).sum();
+        if fixed + NAME <= width {
+            break;
+        }
+        shown.retain(|n| *n != out);
+    }
+    shown
+}
+
 /// The panel.
 pub struct HotSpots {
     order: Order,
@@ -147,64 +167,76 @@ impl Panel for HotSpots {
 
 impl HotSpots {
     fn tools(&mut self, ui: &mut Ui, view: &View<'_>) {
-        ui.allocate_ui_with_layout(
-            vec2(ui.available_width(), CONTROL_HEIGHT),
-            Layout::left_to_right(Align::Center),
-            |ui| {
+        let narrow = ui.available_width() < NARROW;
+        let line = |ui: &mut Ui, add: &mut dyn FnMut(&mut Ui)| {
+            let size = vec2(ui.available_width(), CONTROL_HEIGHT);
+            ui.allocate_ui_with_layout(size, Layout::left_to_right(Align::Center), |ui| {
                 ui.spacing_mut().item_spacing.x = SPACE[1];
-                for (functions, name, tip) in [
-                    (true, "Functions", "One row a function"),
-                    (false, "Translations", "One row a translation: a block of tier 1, a region of tier 2"),
-                ] {
-                    let chosen =
-                        ui.selectable_label(self.order.functions == functions, name).on_hover_text(tip);
-                    if chosen.clicked() {
-                        self.order.functions = functions;
-                    }
-                }
-                let field = egui::TextEdit::singleline(&mut self.search)
-                    .hint_text("Name or address")
-                    .desired_width(150.0);
-                let field = ui.add(field);
-                field.widget_info(|| {
-                    egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Filter hot spots")
-                });
-                if field.changed() {
-                    self.order.filter = self.search.trim().to_lowercase();
-                }
-                for stage in Stage::ALL {
-                    self.stage_chip(ui, stage);
-                }
-                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                    if ui
-                        .button("Export")
-                        .on_hover_text("Write the rows to a file of comma-separated values")
-                        .clicked()
-                    {
-                        self.note = Some(export("hot-spots", "csv", &csv(&self.shown)));
-                    }
-                    let table = &self.shown;
-                    let count = match (table.rows.len(), table.all) {
-                        (shown, all) if shown == all => grouped(all as u64),
-                        (shown, all) => format!("{} of {}", grouped(shown as u64), grouped(all as u64)),
-                    };
-                    let samples = grouped(table.time().into());
-                    let text = self.note.clone().unwrap_or_else(|| {
-                        let names = view.spots.map(Spots::names_from).filter(|n| !n.is_empty());
-                        let names = names.map_or_else(|| "no symbols found".to_owned(), |n| n);
-                        format!("{count} rows, {samples} samples in {} s, {names}", WINDOW.as_secs())
-                    });
-                    ui.add(
-                        egui::Label::new(
-                            egui::RichText::new(text)
-                                .size(theme::text::SMALL + 1.0)
-                                .color(theme::palette(ui).weak),
-                        )
-                        .truncate(),
-                    );
-                });
-            },
-        );
+                add(ui);
+            });
+        };
+        line(ui, &mut |ui| {
+            self.filters(ui);
+            if !narrow {
+                self.says(ui, view);
+            }
+        });
+        if narrow {
+            line(ui, &mut |ui| self.says(ui, view));
+        }
+    }
+
+    /// Which rows there are.
+    fn filters(&mut self, ui: &mut Ui) {
+        for (functions, name, tip) in [
+            (true, "Functions", "One row a function"),
+            (false, "Translations", "One row a translation: a block of tier 1, a region of tier 2"),
+        ] {
+            let chosen = ui.selectable_label(self.order.functions == functions, name).on_hover_text(tip);
+            if chosen.clicked() {
+                self.order.functions = functions;
+            }
+        }
+        let field =
+            egui::TextEdit::singleline(&mut self.search).hint_text("Name or address").desired_width(150.0);
+        let field = ui.add(field);
+        field.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Filter hot spots"));
+        if field.changed() {
+            self.order.filter = self.search.trim().to_lowercase();
+        }
+        for stage in Stage::ALL {
+            self.stage_chip(ui, stage);
+        }
+    }
+
+    /// How many there are, and what can be done with them.
+    fn says(&mut self, ui: &mut Ui, view: &View<'_>) {
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            if ui
+                .button("Export")
+                .on_hover_text("Write the rows to a file of comma-separated values")
+                .clicked()
+            {
+                self.note = Some(export("hot-spots", "csv", &csv(&self.shown)));
+            }
+            let table = &self.shown;
+            let count = match (table.rows.len(), table.all) {
+                (shown, all) if shown == all => grouped(all as u64),
+                (shown, all) => format!("{} of {}", grouped(shown as u64), grouped(all as u64)),
+            };
+            let samples = grouped(table.time().into());
+            let text = self.note.clone().unwrap_or_else(|| {
+                let names = view.spots.map(Spots::names_from).filter(|n| !n.is_empty());
+                let names = names.map_or_else(|| "no symbols found".to_owned(), |n| n);
+                format!("{count} rows, {samples} samples in {} s, {names}", WINDOW.as_secs())
+            });
+            ui.add(
+                egui::Label::new(
+                    egui::RichText::new(text).size(theme::text::SMALL + 1.0).color(theme::palette(ui).weak),
+                )
+                .truncate(),
+            );
+        });
     }
 
     fn stage_chip(&mut self, ui: &mut Ui, stage: Stage) {
@@ -231,9 +263,11 @@ impl HotSpots {
     }
 
     fn rows(&mut self, ui: &mut Ui, view: &mut View<'_>) {
-        let now = SORTS.iter().position(|by| *by == self.order.by).unwrap_or(0);
-        if let Some(n) = table::sortable_head(ui, &COLUMNS, (now, self.order.ascending)) {
-            let by = SORTS[n];
+        let shown_columns = columns(ui.available_width());
+        let heads: Vec<Column> = shown_columns.iter().map(|n| COLUMNS[*n]).collect();
+        let now = shown_columns.iter().position(|n| SORTS[*n] == self.order.by).unwrap_or(usize::MAX);
+        if let Some(n) = table::sortable_head(ui, &heads, (now, self.order.ascending)) {
+            let by = SORTS[shown_columns[n]];
             // Names begin with the first letter, numbers with the largest.
             self.order.ascending = if by == self.order.by { !self.order.ascending } else { by == By::Name };
             self.order.by = by;
@@ -247,10 +281,11 @@ impl HotSpots {
         let selected = view.selection.now();
         let most = shown.rows.iter().map(Row::time).max().unwrap_or(0).max(1);
         let whole = shown.time().max(1);
-        let out = table::rows(ui, "hot spots", &COLUMNS, shown.rows.len(), |i| {
+        let out = table::rows(ui, "hot spots", &heads, shown.rows.len(), |i| {
             let row = shown.rows.get(i)?;
             let same = selected.code.is_some() && selected.code == row.pa;
-            Some((cells(row, whole, most).into(), same))
+            let mut all = cells(row, whole, most).map(Some);
+            Some((shown_columns.iter().filter_map(|n| all[*n].take()).collect(), same))
         });
         if let Some(row) = out.clicked.and_then(|i| shown.rows.get(i)) {
             let moment_ns = selected.moment_ns;
@@ -424,6 +459,13 @@ mod tests {
             exits: [2, 1],
             translations: 1,
         }
+    }
+
+    #[test]
+    fn narrow_tables_leave_columns_out() {
+        assert_eq!(columns(1200.0).len(), COLUMNS.len());
+        assert_eq!(columns(420.0), [0, 1, 2, 5]);
+        assert_eq!(columns(10.0), [0, 1, 2]);
     }
 
     #[test]
