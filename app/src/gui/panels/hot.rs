@@ -175,14 +175,20 @@ impl HotSpots {
                 add(ui);
             });
         };
-        line(ui, &mut |ui| {
-            self.filters(ui);
-            if !narrow {
-                self.says(ui, view);
-            }
-        });
+        let stages =
+            |this: &mut HotSpots, ui: &mut Ui| Stage::ALL.into_iter().for_each(|s| this.stage_chip(ui, s));
         if narrow {
-            line(ui, &mut |ui| self.says(ui, view));
+            line(ui, &mut |ui| self.filters(ui));
+            line(ui, &mut |ui| {
+                stages(self, ui);
+                self.says(ui, view);
+            });
+        } else {
+            line(ui, &mut |ui| {
+                self.filters(ui);
+                stages(self, ui);
+                self.says(ui, view);
+            });
         }
     }
 
@@ -197,15 +203,13 @@ impl HotSpots {
                 self.order.functions = functions;
             }
         }
+        let width = (ui.available_width() - 2.0 * SPACE[2]).clamp(60.0, 150.0);
         let field =
-            egui::TextEdit::singleline(&mut self.search).hint_text("Name or address").desired_width(150.0);
+            egui::TextEdit::singleline(&mut self.search).hint_text("Name or address").desired_width(width);
         let field = ui.add(field);
         field.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Filter hot spots"));
         if field.changed() {
             self.order.filter = self.search.trim().to_lowercase();
-        }
-        for stage in Stage::ALL {
-            self.stage_chip(ui, stage);
         }
     }
 
