@@ -372,3 +372,169 @@ fn code_is_pinned_and_unpinned_in_a_dialog() {
     assert!(!b.has("Unpin 0x80200000-0x80201000"));
     assert_eq!(b.with_machine(0, |end| end.serial()[0].take_input(100)), b"");
 }
+
+/// A guest whose clock goes on by 100 ms with each look, and that compiles one block each time.
+struct Watched {
+    machine: crate::machine::api::MachineHandle,
+    begin: Instant,
+    looks: std::sync::atomic::AtomicU64,
+}
+
+impl crate::watch::Watched for Watched {
+    fn counted(&self) -> (Arc<Status>, Instant) {
+        let n = self.looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let mut status = Status::clone(&self.machine.status());
+        status.uptime_ns = n * 100_000_000;
+        status.tiers.insns = [n * 1_000, n * 3_000, n * 6_000];
+        (Arc::new(status), self.begin + Duration::from_millis(n * 100))
+    }
+
+    fn told(&self, from: u64) -> Option<crate::watch::Told> {
+        let next = self.looks.load(std::sync::atomic::Ordering::Relaxed).min(20);
+        let event = |n: u64| engine::tier::events::Event {
+            at_ns: n * 100_000_000,
+            pa: 0x8020_0000 + n,
+            what: engine::tier::events::What::Tier1 { runs: 24 },
+            queued: 0,
+            compile_ns: 5_000,
+        };
+        Some(crate::watch::Told { begin: self.begin, events: (from..next).map(event).collect(), next })
+    }
+}
+
+impl Bench {
+    fn dock(&mut self) -> &mut Dock {
+        let app = self.harness.state_mut().app.as_mut().expect("the first frame is over");
+        app.sessions[0].dock.as_mut().expect("it is drawn only within a frame")
+    }
+
+    fn watch(&mut self) {
+        let machine = self.harness.state().sessions[0].handle().expect("it runs").clone();
+        let watched = Watched { machine, begin: Instant::now(), looks: 0.into() };
+        self.dock().watch_with(watched, || {});
+    }
+
+    fn terminal(&self) -> egui::Rect {
+        self.harness.get_by_label("Terminal ttyS0").rect()
+    }
+}
+
+#[test]
+fn presets_lay_panels_round_the_guest_and_are_remembered() {
+    let mut b = bench(|_| {}, StartWith::Default);
+    b.until_running(1);
+    let alone = b.terminal();
+    b.keys(Key::W);
+    for panel in ["Engine", "Caches", "Promotions"] {
+        assert!(b.has(&format!("Close {panel}")), "{panel}");
+    }
+    assert!(b.harness.state().sessions[0].has_keyboard, "whoever types goes on typing");
+    let beside = b.terminal();
+    assert!(beside.width() < alone.width() && beside.height() < alone.height());
+    b.click("Close Caches");
+    assert!(!b.has("Close Caches") && b.has("Close Engine"));
+    let file = b.home.layout_file("vitrine-guest");
+    b.until("remembered", |b| {
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        b.harness.step();
+        text.contains("engine") && !text.contains("caches")
+    });
+    b.keys(Key::U);
+    assert_eq!(b.terminal(), alone, "the guest alone is as it was before there were panels");
+    assert!(b.harness.state().sessions[0].has_keyboard);
+}
+
+#[test]
+fn panels_open_from_menu_and_palette() {
+    let mut b = bench(|_| {}, StartWith::Default);
+    b.until_running(1);
+    b.click("Panels");
+    b.harness.get_by_role_and_label(egui::accesskit::Role::CheckBox, "Caches").click();
+    b.steps();
+    assert!(b.has("Close Caches"));
+    b.harness.key_press(Key::Escape);
+    b.steps();
+    b.keys(Key::P);
+    b.harness.event(egui::Event::Text("panel: close caches".to_owned()));
+    b.steps();
+    b.harness.key_press(Key::Enter);
+    b.steps();
+    assert!(!b.has("Close Caches"));
+    assert_eq!(b.with_machine(0, |end| end.serial()[0].take_input(100)), b"");
+}
+
+#[test]
+fn the_engine_panel_switches_modes_and_resets_thresholds() {
+    let mut b = bench(|_| {}, StartWith::Default);
+    b.until_running(1);
+    b.with_machine(0, |end| {
+        end.set_source(Arc::new(|status: &mut Status| status.tuning.tier1_runs = 7));
+    });
+    b.keys(Key::W);
+    b.commands(0);
+    let other = EngineMode::default().next_available();
+    if other != EngineMode::default() {
+        b.click(&format!("Mode {}", other.title()));
+        assert_eq!(b.commands(0), [Command::SetEngine(other)]);
+    }
+    if !b.has("Reset Tier 1 after") {
+        b.click("Thresholds");
+    }
+    b.until("unfolded", |b| b.has("Reset Tier 1 after"));
+    b.click("Reset Tier 1 after");
+    assert_eq!(b.commands(0), [Command::Tune(crate::config::EngineTuning::default())]);
+}
+
+#[test]
+fn decisions_are_listed_and_selected_for_all_panels() {
+    let mut b = bench(|_| {}, StartWith::Default);
+    b.until_running(1);
+    b.watch();
+    b.keys(Key::W);
+    let label = "0x80200005";
+    b.until("listed", |b| b.harness.query_by_label_contains(label).is_some());
+    // The list may still move: the pointer holds it.
+    b.harness.get_by_label_contains(label).hover();
+    b.steps();
+    b.harness.get_by_label_contains(label).click();
+    b.steps();
+    let selected = |b: &mut Bench| b.dock().selected();
+    assert_eq!((selected(&mut b).code, selected(&mut b).moment_ns), (Some(0x8020_0005), Some(500_000_000)));
+    assert!(!b.harness.state().sessions[0].has_keyboard, "the panel has taken the keyboard");
+    b.harness.key_press_modifiers(Modifiers::ALT, Key::ArrowLeft);
+    b.steps();
+    assert_eq!(selected(&mut b).code, None);
+    b.harness.key_press_modifiers(Modifiers::ALT, Key::ArrowRight);
+    b.steps();
+    assert_eq!(selected(&mut b).code, Some(0x8020_0005));
+    // Kinds that are left out are not listed.
+    b.click("List Tier 1");
+    assert!(b.harness.query_by_label_contains("0x8020000").is_none());
+}
+
+#[test]
+fn nothing_is_drawn_again_while_the_guest_stands() {
+    let mut b = bench(|_| {}, StartWith::Default);
+    b.until_running(1);
+    b.watch();
+    b.keys(Key::W);
+    b.with_machine(0, |end| end.set_state(RunState::Paused));
+    b.until("at rest", |b| !b.harness.ctx.has_requested_repaint());
+}
+
+#[test]
+fn a_machine_that_ends_keeps_its_last_picture() {
+    let mut b = bench(|_| {}, StartWith::Default);
+    b.until_running(1);
+    b.watch();
+    b.keys(Key::W);
+    b.until("listed", |b| b.harness.query_by_label_contains("0x80200003").is_some());
+    b.with_machine(0, |end| end.set_state(RunState::Off { exit: GuestExit::Code(0) }));
+    b.until("still listed", |b| b.harness.query_by_label_contains("0x80200003").is_some());
+    // A window that is much too small for all of it.
+    b.harness.set_size(egui::vec2(300.0, 160.0));
+    b.steps();
+    b.harness.set_size(egui::vec2(1280.0, 800.0));
+    b.steps();
+    assert!(b.harness.query_by_label_contains("0x80200003").is_some());
+}

@@ -7,7 +7,7 @@ use crate::gui::rects;
 use crate::gui::theme::{self, SPACE, text};
 use egui::{
     Color32, CornerRadius, Frame, Id, Margin, Painter, Rect, Response, Role, Sense, Stroke, StrokeKind,
-    Style, Ui, Visuals, WidgetInfo, WidgetText, pos2, vec2,
+    Style, Ui, UiBuilder, Visuals, WidgetInfo, WidgetText, pos2, vec2,
 };
 use egui_tiles::{
     Behavior, EditAction, ResizeState, SimplificationOptions, TabState, Tabs, Tile, TileId, Tiles, UiResponse,
@@ -22,6 +22,8 @@ const CROSS: f32 = 20.0;
 pub struct Places<'a, 'g> {
     pub panels: &'a mut [Box<dyn Panel>],
     pub view: View<'a>,
+    /// Number of the machine.
+    pub name: u64,
     /// Draws the guest.
     pub guest: &'g mut dyn FnMut(&mut Ui),
     /// The tile of the guest.
@@ -35,15 +37,19 @@ impl Behavior<&'static str> for Places<'_, '_> {
         let p = theme::palette(ui);
         let fill = if *pane == TERMINAL { p.base } else { p.panel };
         let frame = Frame::new().fill(fill).inner_margin(Margin::same(12));
+        // Below its heading a panel begins at once.
+        let below = Margin { top: 4, ..Margin::same(12) };
         let place = ui.max_rect();
+        // Whatever becomes of the tiles, focus and scrolling stay with what is in them.
+        let own = UiBuilder::new().scope_id(Id::unique(("pane", self.name, *pane)));
         if *pane == TERMINAL {
-            frame.show(ui, |ui| (self.guest)(ui));
+            frame.show(ui, |ui| ui.scope_builder(own, |ui| (self.guest)(ui)));
         } else if let Some(panel) = self.panels.iter_mut().find(|panel| panel.id() == *pane) {
             rects::note(ui.ctx(), format!("panel.{pane}"), place);
             leave_guest(ui, place);
-            frame.show(ui, |ui| {
+            frame.inner_margin(below).show(ui, |ui| {
                 ui.set_min_size(ui.available_size());
-                panel.show(ui, &mut self.view);
+                ui.scope_builder(own, |ui| panel.show(ui, &mut self.view));
             });
         }
         UiResponse::None

@@ -8,7 +8,7 @@ pub use layout::Preset;
 
 use super::panels::{self, Panel, Side, View};
 use super::plot::Scene;
-use super::selection::Selection;
+use super::selection::{Selected, Selection};
 use crate::machine::api::{Command, MachineHandle, Status};
 use crate::watch::{Spots, Wants, Watched, Watcher};
 use behavior::Places;
@@ -159,6 +159,11 @@ impl Dock {
         }
     }
 
+    /// What is selected in all panels.
+    pub fn selected(&self) -> Selected {
+        self.selection.now()
+    }
+
     /// Goes to what was selected before.
     pub fn back(&mut self) {
         self.selection.back();
@@ -197,6 +202,7 @@ impl Dock {
                 status,
                 commands: &mut commands,
             },
+            name: self.name,
             guest,
             terminal,
             edited: false,

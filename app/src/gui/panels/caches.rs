@@ -11,7 +11,9 @@ use engine::exec::mode::TierCounts;
 use super::table::{self, Cell, Column};
 
 /// Least and most height of a plot.
-const PLOT: (f32, f32) = (96.0, 180.0);
+const PLOT: (f32, f32) = (104.0, 180.0);
+/// Height of the labels of time, which the lowest plot has.
+const LABELS: f32 = 16.0;
 
 /// The panel.
 pub struct Caches;
@@ -44,10 +46,12 @@ impl Panel for Caches {
         egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             let rows = lossy_rows() + SPACE[2];
             let height = ((ui.clip_rect().height() - rows) / 3.0 - SPACE[1]).clamp(PLOT.0, PLOT.1);
-            for plot in [jumps(ui), misses(ui), occupancy(ui)] {
-                plot.show(ui, height, view.scene, view.selection);
-                ui.add_space(SPACE[1]);
+            for plot in [jumps(ui), misses(ui)] {
+                plot.show_above(ui, height - LABELS, view.scene, view.selection);
+                ui.add_space(SPACE[0]);
             }
+            occupancy(ui).show(ui, height, view.scene, view.selection);
+            ui.add_space(SPACE[1]);
             counts(ui, view);
         });
     }
@@ -60,8 +64,8 @@ fn jumps(ui: &Ui) -> TimePlot<'static> {
         unit: "% hit",
         tip: "Jumps of compiled code whose target is not known beforehand: how many of them a hart's jump cache led to their target. \
               The others went through the dispatcher.",
-        form: Form::Lines,
-        top: Some(100.0),
+        form: Form::Near100,
+        top: None,
         series: vec![Series::new("Hits", p.accent, |b| b.jump_hit_rate().map(|r| r * 100.0))],
     }
 }

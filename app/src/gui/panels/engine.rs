@@ -17,7 +17,12 @@ const MIB: u64 = 1 << 20;
 /// Width of the names of thresholds.
 const NAMES: f32 = 132.0;
 /// Least and most height of a plot.
-const PLOT: (f32, f32) = (112.0, 220.0);
+const PLOT: (f32, f32) = (112.0, 260.0);
+/// Height of the labels of time, which the lower plot has.
+const LABELS: f32 = 16.0;
+
+/// From this height on the thresholds are seen at first.
+const ROOMY: f32 = 440.0;
 
 /// The panel.
 #[derive(Default)]
@@ -53,17 +58,17 @@ impl Panel for Engine {
         }
         egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             let begin = ui.cursor().min.y;
+            let room = ui.clip_rect().height();
             modes(ui, view);
             ui.add_space(SPACE[0]);
-            self.thresholds(ui, view);
-            ui.add_space(SPACE[1]);
-            let used = ui.cursor().min.y - begin;
-            let left = ui.clip_rect().height() - used - SPACE[1];
+            self.settings(ui, view, room);
+            ui.add_space(SPACE[0]);
+            let left = room - (ui.cursor().min.y - begin) - 2.0 * SPACE[0];
             let height = (left / 3.0).clamp(PLOT.0, PLOT.1);
             shares(ui, view, height);
-            ui.add_space(SPACE[1]);
+            ui.add_space(SPACE[0]);
             times(ui, view, height);
-            ui.add_space(SPACE[1]);
+            ui.add_space(SPACE[0]);
             speed(ui, view, height);
         });
     }
@@ -100,10 +105,10 @@ const fn about(mode: EngineMode) -> &'static str {
 
 fn mode_button(ui: &mut Ui, mode: EngineMode, current: bool, enabled: bool) -> Response {
     let p = theme::palette(ui);
-    let font = FontId::proportional(text::BODY - 0.5);
+    let font = FontId::proportional(text::SMALL + 1.0);
     let color = if enabled || current { p.text } else { p.weak.gamma_multiply(0.6) };
     let galley = ui.painter().layout_no_wrap(mode.title().to_owned(), font, color);
-    let size = vec2(galley.size().x + 30.0, 24.0);
+    let size = vec2(galley.size().x + 27.0, 24.0);
     let sense = if enabled { Sense::click() } else { Sense::hover() };
     let (rect, response) = ui.allocate_exact_size(size, sense);
     response.widget_info(|| {
@@ -115,8 +120,8 @@ fn mode_button(ui: &mut Ui, mode: EngineMode, current: bool, enabled: bool) -> R
     ui.painter().rect(rect, 12.0, fill, Stroke::new(1.0, line), egui::StrokeKind::Inside);
     let strength = if enabled || current { 1.0 } else { 0.4 };
     let dot = theme::engine_color(mode).gamma_multiply(strength);
-    ui.painter().circle_filled(pos2(rect.min.x + 12.0, rect.center().y), 4.0, dot);
-    ui.painter().galley(pos2(rect.min.x + 21.0, rect.center().y - galley.size().y / 2.0), galley, color);
+    ui.painter().circle_filled(pos2(rect.min.x + 11.0, rect.center().y), 4.0, dot);
+    ui.painter().galley(pos2(rect.min.x + 19.0, rect.center().y - galley.size().y / 2.0), galley, color);
     response
 }
 
@@ -172,6 +177,12 @@ fn tune(t: &Tuning) -> Command {
 }
 
 impl Engine {
+    /// The thresholds, folded away at first where they would leave no room for the plots.
+    fn settings(&mut self, ui: &mut Ui, view: &mut View<'_>, room: f32) {
+        let header = egui::CollapsingHeader::new("Thresholds").id_salt("thresholds");
+        header.default_open(room >= ROOMY).show_unindented(ui, |ui| self.thresholds(ui, view));
+    }
+
     fn thresholds(&mut self, ui: &mut Ui, view: &mut View<'_>) {
         let Some(in_force) = view.status.map(|s| s.tuning) else { return };
         let alive = view.is_alive();
@@ -264,7 +275,7 @@ fn shares(ui: &mut Ui, view: &mut View<'_>, height: f32) {
             tier("Interpreter", EngineMode::Interpreter, 0),
         ],
     }
-    .show(ui, height, view.scene, view.selection);
+    .show_above(ui, height - LABELS, view.scene, view.selection);
 }
 
 /// Where the harts' time goes.
@@ -285,7 +296,7 @@ fn times(ui: &mut Ui, view: &mut View<'_>, height: f32) {
         top: Some(100.0),
         series,
     }
-    .show(ui, height, view.scene, view.selection);
+    .show_above(ui, height - LABELS, view.scene, view.selection);
 }
 
 /// How fast each hart is.

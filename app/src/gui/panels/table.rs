@@ -113,6 +113,8 @@ pub struct Shown {
     pub clicked: Option<usize>,
     /// The row of which the menu is wanted, and where.
     pub menu: Option<(usize, egui::Pos2)>,
+    /// The row under the pointer.
+    pub pointed: Option<(usize, Response)>,
     /// The pointer is over the rows.
     pub hovered: bool,
     /// How far down it was scrolled.
@@ -128,7 +130,7 @@ pub fn rows(
     mut row: impl FnMut(usize) -> Option<(Vec<Cell>, bool)>,
 ) -> Shown {
     ui.spacing_mut().item_spacing.y = 0.0;
-    let (mut clicked, mut menu) = (None, None);
+    let (mut clicked, mut menu, mut pointed) = (None, None, None);
     let area = ScrollArea::vertical().id_salt(name).auto_shrink(false);
     let output = area.show_rows(ui, ROW, count, |ui, range| {
         for i in range {
@@ -139,13 +141,16 @@ pub fn rows(
             if response.clicked() {
                 clicked = Some(i);
             }
+            if response.hovered() {
+                pointed = Some((i, response.clone()));
+            }
             if response.secondary_clicked() {
                 menu = Some((i, response.interact_pointer_pos().unwrap_or(rect.left_bottom())));
             }
         }
     });
     let hovered = ui.rect_contains_pointer(output.inner_rect);
-    Shown { clicked, menu, hovered, offset: output.state.unclamped_offset().y }
+    Shown { clicked, menu, pointed, hovered, offset: output.state.unclamped_offset().y }
 }
 
 /// A row outside of a scrolled list.

@@ -17,6 +17,8 @@ pub struct Bar {
 pub struct Frame {
     /// Place of the plot.
     pub rect: Rect,
+    /// Value at its lower edge.
+    pub bottom: f64,
     /// Value at its upper edge.
     pub top: f64,
 }
@@ -24,7 +26,7 @@ pub struct Frame {
 impl Frame {
     fn y(&self, value: f64) -> f32 {
         #[expect(clippy::cast_possible_truncation, reason = "a coordinate of a screen")]
-        let part = (value / self.top).clamp(0.0, 1.0) as f32;
+        let part = ((value - self.bottom) / (self.top - self.bottom)).clamp(0.0, 1.0) as f32;
         self.rect.max.y - part * self.rect.height()
     }
 }
@@ -97,7 +99,8 @@ mod tests {
     #[test]
     fn gaps_part_runs_and_runs_reach_their_edges() {
         let bars = [bar(0, None), bar(1, Some(1.0)), bar(2, Some(3.0)), bar(3, None), bar(4, Some(2.0))];
-        let frame = Frame { rect: Rect::from_min_max(pos2(0.0, 0.0), pos2(5.0, 10.0)), top: 4.0 };
+        let frame =
+            Frame { rect: Rect::from_min_max(pos2(0.0, 0.0), pos2(5.0, 10.0)), bottom: 0.0, top: 4.0 };
         let all = runs(&bars, |b| b.values[0]);
         assert_eq!(all.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
         let first = points(&all[0], frame);
@@ -105,5 +108,6 @@ mod tests {
         assert_eq!(points(&all[1], frame).len(), 3);
         assert!(points(&[], frame).is_empty());
         assert_eq!(frame.y(9.0), 0.0, "what is too large ends at the edge");
+        assert_eq!(Frame { bottom: 2.0, ..frame }.y(3.0), 5.0);
     }
 }

@@ -6,4 +6,4 @@ mod scene;
 mod time_plot;
 
 pub use scene::Scene;
-pub use time_plot::{Form, Series, TimePlot, shared_time, time_marks};
+pub use time_plot::{Form, Series, TimePlot, moments, shared_time, time_labels};

@@ -23,6 +23,20 @@ pub fn top(most: f64, before: Option<f64>) -> f64 {
     }
 }
 
+/// Lower ends of scales that end at 100.
+const FLOORS: [f64; 6] = [99.0, 95.0, 90.0, 80.0, 50.0, 0.0];
+
+/// The lower end of a scale up to 100 for values down to `least`, when it was `before`: it sinks at once and rises only when there is room
+/// to spare.
+pub fn floor(least: f64, before: Option<f64>) -> f64 {
+    let wanted = FLOORS.into_iter().find(|f| *f <= least).unwrap_or(0.0);
+    match before {
+        // As much again below the values as above them.
+        Some(before) if wanted > before && least < 100.0 - (100.0 - wanted) * 0.8 => before,
+        _ => wanted,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,5 +48,15 @@ mod tests {
         assert_eq!(top(90.0, Some(200.0)), 200.0);
         assert_eq!(top(210.0, Some(200.0)), 500.0);
         assert_eq!(top(50.0, Some(200.0)), 50.0);
+    }
+
+    #[test]
+    fn floors_lie_below_what_is_seen() {
+        assert_eq!(
+            [100.0, 99.3, 97.0, 12.0, -1.0, f64::NAN].map(|v| floor(v, None)),
+            [99.0, 99.0, 95.0, 0.0, 0.0, 0.0]
+        );
+        assert_eq!(floor(94.0, Some(99.0)), 90.0);
+        assert_eq!((floor(95.5, Some(90.0)), floor(98.0, Some(90.0))), (90.0, 95.0));
     }
 }

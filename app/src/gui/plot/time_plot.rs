@@ -9,8 +9,8 @@ use crate::gui::theme::{self, SPACE, text};
 use crate::gui::widgets;
 use crate::watch::Between;
 use egui::{
-    Align2, Color32, EventFilter, FontId, Key, Modifiers, Rect, Response, Sense, Stroke, StrokeKind, Ui,
-    WidgetInfo, pos2, vec2,
+    Align2, Color32, EventFilter, FontId, Key, Modifiers, Pos2, Rect, Response, Sense, Stroke, StrokeKind,
+    Ui, WidgetInfo, pos2, vec2,
 };
 
 /// Height of one line of the legend, and of the labels below.
@@ -25,6 +25,8 @@ const GAP: f32 = SPACE[3];
 pub enum Form {
     /// Lines.
     Lines,
+    /// Lines on a scale that ends at 100 and begins as high as the values allow: for hit rates, whose differences are small.
+    Near100,
     /// Areas on one another.
     Stacked,
 }
@@ -63,15 +65,24 @@ pub struct TimePlot<'a> {
     pub tip: &'a str,
     /// How they are drawn.
     pub form: Form,
-    /// The upper end of the scale, where it is always the same.
+    /// The upper end of the scale, where it is always the same; [`Form::Near100`] needs none.
     pub top: Option<f64>,
     /// The values.
     pub series: Vec<Series<'a>>,
 }
 
 impl TimePlot<'_> {
-    /// Shows it, `height` points high with heading, legend and labels.
+    /// Shows it, `height` points high with heading, legend and labels of time.
     pub fn show(&self, ui: &mut Ui, height: f32, scene: &mut Scene, selection: &mut Selection) {
+        self.draw(ui, height, true, scene, selection);
+    }
+
+    /// As [`TimePlot::show`], but the labels of time are those of another plot below.
+    pub fn show_above(&self, ui: &mut Ui, height: f32, scene: &mut Scene, selection: &mut Selection) {
+        self.draw(ui, height, false, scene, selection);
+    }
+
+    fn draw(&self, ui: &mut Ui, height: f32, labelled: bool, scene: &mut Scene, selection: &mut Selection) {
         let width = ui.available_width();
         let (rect, _) = ui.allocate_exact_size(vec2(width, height), Sense::hover());
         let columns = self.legend_columns(width);
@@ -80,14 +91,17 @@ impl TimePlot<'_> {
         self.heading(ui, heading, scene);
         let legend = Rect::from_min_size(heading.left_bottom(), vec2(width, lines * LINE));
         self.legend(ui, legend, columns, scene);
-        let labels = rect.with_min_y(rect.max.y - LINE);
+        let labels = rect.with_min_y(rect.max.y - if labelled { LINE } else { 0.0 });
         let plot = Rect::from_min_max(legend.left_bottom() + vec2(0.0, SPACE[0]), labels.right_top());
         if plot.height() < 8.0 {
             return;
         }
         let response = shared_time(ui, plot, self.title, scene, selection);
         self.paint(ui, plot, scene);
-        time_marks(ui, plot, labels, scene, selection);
+        moments(ui, plot, scene, selection);
+        if labelled {
+            time_labels(ui, plot, labels, scene);
+        }
         if response.has_focus() {
             let p = theme::palette(ui);
             ui.painter().rect_stroke(plot, 0.0, Stroke::new(1.0, p.accent), StrokeKind::Inside);
@@ -99,14 +113,18 @@ impl TimePlot<'_> {
         let title = widgets::painted_text(ui, rect, self.title, theme::medium(text::BODY), p.text);
         let unit = rect.with_min_x(title.max.x + SPACE[1]);
         widgets::painted_text(ui, unit, self.unit, FontId::proportional(text::SMALL), p.weak);
-        let when = match scene.hover_ns() {
-            Some(at) => format!("at {}", clock_tenths(at)),
-            None => "last second".to_owned(),
-        };
-        let small = FontId::proportional(text::SMALL);
-        ui.painter().text(rect.right_center(), Align2::RIGHT_CENTER, when, small, p.weak);
+        if let Some(at) = scene.hover_ns() {
+            let when = format!("at {}", clock_tenths(at));
+            let font = theme::mono(text::SMALL);
+            ui.painter().text(rect.right_center(), Align2::RIGHT_CENTER, when, font, p.text);
+        }
         let id = ui.scope_id().with((self.title, "heading"));
-        ui.interact(title.expand2(vec2(0.0, 3.0)), id, Sense::hover()).on_hover_text(self.tip);
+        ui.interact(title.expand2(vec2(0.0, 3.0)), id, Sense::hover()).on_hover_ui(|ui| {
+            ui.label(self.tip);
+            let now = "Numbers are of the last second, or of the moment that is pointed at. The wheel zooms, dragging moves, a double click \
+                       follows the guest again.";
+            widgets::weak(ui, now);
+        });
     }
 
     fn legend_columns(&self, width: f32) -> usize {
@@ -144,31 +162,44 @@ impl TimePlot<'_> {
         scene.columns().iter().map(bar).collect()
     }
 
-    fn scale(&self, ui: &Ui, bars: &[Bar]) -> f64 {
-        if let Some(top) = self.top {
-            return top;
-        }
-        let most = |bar: &Bar| -> f64 {
-            let values = bar.values.iter().flatten();
-            if self.form == Form::Stacked { values.sum() } else { values.fold(0.0, |a, b| a.max(*b)) }
-        };
-        let most = bars.iter().map(most).fold(0.0, f64::max);
+    /// Values at the lower and at the upper edge.
+    fn scale(&self, ui: &Ui, bars: &[Bar]) -> (f64, f64) {
         let id = ui.scope_id().with((self.title, "scale"));
-        let top = scale::top(most, ui.data(|d| d.get_temp(id)));
-        ui.data_mut(|d| d.insert_temp(id, top));
-        top
+        let before: Option<f64> = ui.data(|d| d.get_temp(id));
+        let values = || bars.iter().flat_map(|bar| bar.values.iter().flatten().copied());
+        let (end, scale) = match (self.form, self.top) {
+            (Form::Near100, _) => {
+                let floor = scale::floor(values().fold(100.0, f64::min), before);
+                (floor, (floor, 100.0))
+            }
+            (_, Some(top)) => return (0.0, top),
+            (form, None) => {
+                let sums = bars.iter().map(|bar| bar.values.iter().flatten().sum());
+                let most = if form == Form::Stacked {
+                    sums.fold(0.0, f64::max)
+                } else {
+                    values().fold(0.0, f64::max)
+                };
+                let top = scale::top(most, before);
+                (top, (0.0, top))
+            }
+        };
+        ui.data_mut(|d| d.insert_temp(id, end));
+        scale
     }
 
     fn paint(&self, ui: &Ui, plot: Rect, scene: &Scene) {
         let p = theme::palette(ui);
         let bars = self.bars(plot, scene);
-        let top = self.scale(ui, &bars);
+        let (bottom, top) = self.scale(ui, &bars);
         ui.painter().rect_filled(plot, 0.0, p.base);
         let painter = ui.painter().with_clip_rect(plot.intersect(ui.clip_rect()));
-        let frame = Frame { rect: plot, top };
+        // Lines at the edges are seen whole.
+        let inset = if self.form == Form::Stacked { 0.0 } else { 1.0 };
+        let frame = Frame { rect: plot.shrink2(vec2(0.0, inset)), bottom, top };
         for (i, series) in self.series.iter().enumerate() {
             match self.form {
-                Form::Lines => curve::line(&painter, &bars, i, frame, series.color),
+                Form::Lines | Form::Near100 => curve::line(&painter, &bars, i, frame, series.color),
                 Form::Stacked => curve::area(&painter, &bars, i, frame, series.color),
             }
         }
@@ -186,16 +217,20 @@ impl TimePlot<'_> {
             let small = FontId::proportional(text::SMALL + 1.0);
             painter.text(plot.center(), Align2::CENTER_CENTER, note, small, p.weak);
         }
-        top_label(ui, plot, top);
+        edge_label(ui, plot.left_top(), Align2::LEFT_TOP, top);
+        if bottom > 0.0 {
+            edge_label(ui, plot.left_bottom(), Align2::LEFT_BOTTOM, bottom);
+        }
     }
 }
 
-/// The value at the upper edge, legible on whatever lies below it.
-fn top_label(ui: &Ui, plot: Rect, top: f64) {
+/// The value at an edge, legible on whatever lies below it.
+fn edge_label(ui: &Ui, corner: Pos2, align: Align2, value: f64) {
     let p = theme::palette(ui);
-    let label = if top >= 10.0 { three_digits(top) } else { format!("{top}") };
+    let label = if value >= 10.0 { three_digits(value) } else { format!("{value}") };
+    let label = label.trim_end_matches(".0").to_owned();
     let galley = ui.painter().layout_no_wrap(label, theme::mono(text::SMALL - 1.0), p.text);
-    let place = Rect::from_min_size(plot.min, galley.size() + vec2(6.0, 2.0));
+    let place = align.anchor_size(corner, galley.size() + vec2(6.0, 2.0));
     ui.painter().rect_filled(place, 2.0, p.base.gamma_multiply(0.8));
     ui.painter().galley(place.min + vec2(3.0, 1.0), galley, p.text);
 }
@@ -267,8 +302,8 @@ fn keys(ui: &Ui, response: &Response, scene: &mut Scene) {
     }
 }
 
-/// Labels of the time below a plot, and the moments that are pointed at and selected in it.
-pub fn time_marks(ui: &Ui, plot: Rect, labels: Rect, scene: &Scene, selection: &Selection) {
+/// The moments that are pointed at and selected, in a plot.
+pub fn moments(ui: &Ui, plot: Rect, scene: &Scene, selection: &Selection) {
     let p = theme::palette(ui);
     let painter = ui.painter().with_clip_rect(plot.expand(1.0).intersect(ui.clip_rect()));
     let line = |at_ns, color| {
@@ -283,6 +318,11 @@ pub fn time_marks(ui: &Ui, plot: Rect, labels: Rect, scene: &Scene, selection: &
     if let Some(at) = scene.hover_ns() {
         line(at, p.text.gamma_multiply(0.7));
     }
+}
+
+/// Labels of the time, below a plot.
+pub fn time_labels(ui: &Ui, plot: Rect, labels: Rect, scene: &Scene) {
+    let p = theme::palette(ui);
     let small = FontId::proportional(text::SMALL - 1.0);
     let back = scene.now_ns().saturating_sub(scene.end_ns()) as f64 / 1e9;
     let count = if plot.width() >= 360.0 { 4_u8 } else { 2 };

@@ -106,29 +106,27 @@ impl Kind {
     }
 }
 
-/// Why, in words.
+/// Why, in words that follow the kind's title.
 pub fn reason(what: &What) -> String {
     match *what {
         What::Tier1 { runs: 0 } => "before its first run".to_owned(),
         What::Tier1 { runs } => format!("after {} in the interpreter", plural(runs, "run")),
-        What::Asked { heat, .. } => format!("ran {} times in tier 1, tier 2 pays", count(heat)),
-        What::Waits { heat } => format!("ran {} times in tier 1, tier 2 would not pay yet", count(heat)),
-        What::Tier2 { insns } => format!("a region of {}", plural(insns.into(), "instruction")),
-        What::Settled { insns, pages } => format!(
-            "formed again by how it was left: {}, {}",
-            plural(insns.into(), "instruction"),
-            plural(pages.into(), "page")
-        ),
-        What::InPage => "its pages were not mapped as it wants: again, without them".to_owned(),
-        What::Again { heat, failed: false } => format!("ran {} times in tier 2", count(heat)),
-        What::Again { heat, failed: true } => format!("{} of its guesses failed", count(heat)),
-        What::Pinned { tier: 0 } => "held in the interpreter by a pin".to_owned(),
-        What::Pinned { tier } => format!("held in tier {tier} by a pin"),
-        What::Failed { tier } => format!("tier {tier} cannot compile it"),
-        What::Invalidated { count } => {
-            format!("the guest wrote to its code: {}", plural(count.into(), "translation"))
+        What::Asked { heat, .. } => format!("after {} runs in tier 1: tier 2 pays", count(heat)),
+        What::Waits { heat } => format!("after {} runs in tier 1: tier 2 would not pay", count(heat)),
+        What::Tier2 { insns } => format!("as a region of {}", plural(insns.into(), "instruction")),
+        What::Settled { insns, pages } => {
+            format!("formed again: {}, {}", plural(insns.into(), "instruction"), plural(pages.into(), "page"))
         }
-        What::Evicted { count } => format!("no room: {}", plural(count.into(), "translation")),
+        What::InPage => "because its pages were not mapped as it wants".to_owned(),
+        What::Again { heat, failed: false } => format!("after {} runs in tier 2", count(heat)),
+        What::Again { heat, failed: true } => format!("because {} of its guesses failed", count(heat)),
+        What::Pinned { tier: 0 } => "to the interpreter".to_owned(),
+        What::Pinned { tier } => format!("to tier {tier}"),
+        What::Failed { tier } => format!("by tier {tier}"),
+        What::Invalidated { count } => {
+            format!("by a write: {}", plural(count.into(), "translation"))
+        }
+        What::Evicted { count } => format!("for room: {}", plural(count.into(), "translation")),
     }
 }
 
@@ -158,14 +156,14 @@ mod tests {
             assert_eq!(kind.index(), i);
         }
         assert_eq!(reason(&What::Tier1 { runs: 24 }), "after 24 runs in the interpreter");
-        assert_eq!(reason(&What::Tier2 { insns: 1 }), "a region of 1 instruction");
+        assert_eq!(reason(&What::Tier2 { insns: 1 }), "as a region of 1 instruction");
         assert_eq!(
             reason(&What::Asked { heat: 4_096.4, saving_ns: 1.8e9 }),
-            "ran 4\u{2009}096 times in tier 1, tier 2 pays"
+            "after 4\u{2009}096 runs in tier 1: tier 2 pays"
         );
         assert_eq!(saving(&What::Asked { heat: 1.0, saving_ns: 1.8e9 }).as_deref(), Some("1\u{2009}800"));
         assert_eq!(saving(&What::InPage), None);
         assert_eq!(Kind::of(&What::Settled { insns: 1, pages: 1 }), Kind::Tier2);
-        assert!(reason(&What::Waits { heat: f64::NAN }).starts_with("ran 0 times"));
+        assert!(reason(&What::Waits { heat: f64::NAN }).starts_with("after 0 runs"));
     }
 }

@@ -4,10 +4,10 @@ use super::kind::Kind;
 use super::list::Filter;
 use crate::gui::format::lossy;
 use crate::gui::panels::View;
-use crate::gui::plot::{Scene, shared_time, time_marks};
+use crate::gui::plot::{Scene, moments, shared_time, time_labels};
 use crate::gui::theme::{self, SPACE, text};
 use crate::gui::widgets;
-use egui::{Align2, FontId, Rect, Sense, Stroke, Ui, pos2, vec2};
+use egui::{Align2, FontId, Rect, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
 
 /// Height with comfortable lanes.
 pub const HEIGHT: f32 = 20.0 + 16.0 + LANE * lossy_kinds() + 4.0;
@@ -15,7 +15,7 @@ pub const HEIGHT: f32 = 20.0 + 16.0 + LANE * lossy_kinds() + 4.0;
 pub const HEIGHT_MIN: f32 = 20.0 + 16.0 + 11.0 * lossy_kinds() + 4.0;
 const LANE: f32 = 15.0;
 /// Width of the lanes' names and counts.
-const NAMES: f32 = 116.0;
+const NAMES: f32 = 128.0;
 /// Width of a place on a lane.
 const CELL: f32 = 3.0;
 
@@ -24,14 +24,17 @@ const fn lossy_kinds() -> f32 {
 }
 
 /// Shows the lanes.
-pub fn show(ui: &mut Ui, height: f32, view: &mut View<'_>, filter: &Filter) {
+pub fn show(ui: &mut Ui, height: f32, labelled: bool, view: &mut View<'_>, filter: &mut Filter) {
     let p = theme::palette(ui);
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), height.max(0.0)), Sense::hover());
     let heading = Rect::from_min_size(rect.min, vec2(rect.width(), 20.0));
     let title = widgets::painted_text(ui, heading, "Decisions", theme::medium(text::BODY), p.text);
     let unit = heading.with_min_x(title.max.x + SPACE[1]);
     widgets::painted_text(ui, unit, "count in the shown time", FontId::proportional(text::SMALL), p.weak);
-    let labels = Rect::from_min_max(pos2(rect.min.x + NAMES, rect.max.y - 16.0), rect.max);
+    let labels = Rect::from_min_max(
+        pos2(rect.min.x + NAMES, rect.max.y - if labelled { 16.0 } else { 0.0 }),
+        rect.max,
+    );
     let plot = Rect::from_min_max(pos2(rect.min.x + NAMES, heading.max.y + 4.0), labels.right_top());
     if plot.height() < 32.0 || plot.width() < 32.0 {
         return;
@@ -43,7 +46,11 @@ pub fn show(ui: &mut Ui, height: f32, view: &mut View<'_>, filter: &Filter) {
     for kind in Kind::ALL {
         let top = plot.min.y + lossy(kind.index()) * lane;
         let place = Rect::from_min_size(pos2(plot.min.x, top), vec2(plot.width(), lane));
-        draw(ui, place, kind, &counted, filter.has(kind));
+        let on = filter.has(kind);
+        if name(ui, place, kind, counted.sums[kind.index()], on) {
+            filter.set(kind, !on);
+        }
+        draw(ui, place, kind, &counted, on);
     }
     selected(ui, plot, view);
     if let Some(at) = counted.begins {
@@ -52,7 +59,10 @@ pub fn show(ui: &mut Ui, height: f32, view: &mut View<'_>, filter: &Filter) {
         let note = "older ones are not kept";
         ui.painter().text(pos2(at - 4.0, plot.min.y + 2.0), Align2::RIGHT_TOP, note, font, p.weak);
     }
-    time_marks(ui, plot, labels, view.scene, view.selection);
+    moments(ui, plot, view.scene, view.selection);
+    if labelled {
+        time_labels(ui, plot, labels, view.scene);
+    }
     if response.has_focus() {
         ui.painter().rect_stroke(plot, 0.0, Stroke::new(1.0, p.accent), egui::StrokeKind::Inside);
     }
@@ -97,17 +107,39 @@ fn x(plot: Rect, scene: &Scene, at_ns: u64) -> f32 {
     plot.min.x + part * plot.width()
 }
 
+/// Name and count of a lane; whether it was clicked, which shows or hides its kind in the list.
+fn name(ui: &Ui, place: Rect, kind: Kind, sum: u32, on: bool) -> bool {
+    let p = theme::palette(ui);
+    let name = Rect::from_min_max(pos2(place.min.x - NAMES, place.min.y), place.left_bottom());
+    let id = ui.scope_id().with(("lane", kind.title()));
+    let response = ui.interact(name, id, Sense::click());
+    response.widget_info(|| {
+        WidgetInfo::selected(egui::Role::CheckBox, true, on, format!("List {}", kind.title()))
+    });
+    if response.hovered() || response.has_focus() {
+        let lit = name.with_max_x(name.max.x - 4.0).expand2(vec2(4.0, 0.0));
+        ui.painter().rect_filled(lit, 4.0, p.hover);
+    }
+    let dot = pos2(name.min.x + 4.0, name.center().y);
+    if on {
+        ui.painter().circle_filled(dot, 3.5, kind.color(ui));
+    } else {
+        ui.painter().circle_stroke(dot, 3.0, Stroke::new(1.0, kind.color(ui)));
+    }
+    let color = p.weak.gamma_multiply(if on { 1.0 } else { 0.6 });
+    let (small, digits) = (FontId::proportional(text::SMALL), theme::mono(text::SMALL));
+    let at = name.left_center() + vec2(14.0, 0.0);
+    ui.painter().text(at, Align2::LEFT_CENTER, kind.title(), small, color);
+    let at = name.right_center() - vec2(SPACE[1], 0.0);
+    let number = if on { p.text } else { color };
+    ui.painter().text(at, Align2::RIGHT_CENTER, crate::gui::format::grouped(sum.into()), digits, number);
+    let tip = if on { "Click to leave it out of the list." } else { "Click to list it." };
+    response.on_hover_text(format!("{} {tip}", kind.about())).clicked()
+}
+
 fn draw(ui: &Ui, place: Rect, kind: Kind, counted: &Counted, on: bool) {
     let p = theme::palette(ui);
     let strength = if on { 1.0 } else { 0.35 };
-    let small = FontId::proportional(text::SMALL);
-    let name = Rect::from_min_max(pos2(place.min.x - NAMES, place.min.y), place.left_bottom());
-    let color = p.weak.gamma_multiply(if on { 1.0 } else { 0.6 });
-    ui.painter().text(name.left_center(), Align2::LEFT_CENTER, kind.title(), small, color);
-    let sum = crate::gui::format::grouped(counted.sums[kind.index()].into());
-    let at = name.right_center() - vec2(SPACE[1], 0.0);
-    let number = if on { p.text } else { color };
-    ui.painter().text(at, Align2::RIGHT_CENTER, sum, theme::mono(text::SMALL), number);
     ui.painter().hline(
         place.x_range(),
         place.max.y.round(),

@@ -34,34 +34,35 @@ impl Filter {
     }
 }
 
-const COLUMNS: [Column; 6] = [
-    Column {
-        head: "At, guest time",
-        tip: "Time of the guest since it was started.",
-        width: 72.0,
-        number: true,
-    },
-    Column {
-        head: "Code",
-        tip: "Physical address of the first instruction; nothing where it is about many places.",
-        width: 92.0,
-        number: true,
-    },
-    Column { head: "Decision", tip: "What was decided, and why.", width: 0.0, number: false },
-    Column { head: "Queue", tip: "Regions that waited for a compiler then.", width: 44.0, number: true },
-    Column {
-        head: "Compile, µs",
-        tip: "How long the compiler worked, in microseconds of the host's time.",
-        width: 68.0,
-        number: true,
-    },
-    Column {
-        head: "Saves, ms",
-        tip: "What tier 2 is expected to save, less what compiling costs: an estimate, in milliseconds.",
-        width: 60.0,
-        number: true,
-    },
-];
+const AT: Column =
+    Column { head: "Guest time", tip: "Time of the guest since it was started.", width: 60.0, number: true };
+const CODE: Column = Column {
+    head: "Code",
+    tip: "Physical address of the first instruction; nothing where it is about many places.",
+    width: 84.0,
+    number: true,
+};
+const DECISION: Column =
+    Column { head: "Decision", tip: "What was decided, and why.", width: 0.0, number: false };
+const COMPILE: Column = Column {
+    head: "Compile, µs",
+    tip: "How long the compiler worked, in microseconds of the host's time.",
+    width: 64.0,
+    number: true,
+};
+const SAVES: Column = Column {
+    head: "Saves, ms",
+    tip: "What tier 2 is expected to save, less what compiling costs: an estimate, in milliseconds.",
+    width: 58.0,
+    number: true,
+};
+const QUEUE: Column =
+    Column { head: "Queue", tip: "Regions that waited for a compiler then.", width: 40.0, number: true };
+/// The columns; the last ones are left out where there is little room, and are in the tip then.
+const COLUMNS: [Column; 6] = [AT, CODE, DECISION, COMPILE, SAVES, QUEUE];
+const FEWER: usize = 4;
+/// From this width on all columns are shown.
+const WIDE: f32 = 620.0;
 
 /// The list: the numbers of those decisions that the filter lets through.
 #[derive(Default)]
@@ -85,7 +86,8 @@ impl List {
         self.update(ring, view.scene.decisions_end());
         let newer = view.scene.decisions_end().saturating_sub(self.end);
         note(ui, self.shown.len(), if self.held { newer } else { 0 });
-        table::head(ui, &COLUMNS);
+        let columns = &COLUMNS[..if ui.available_width() < WIDE { FEWER } else { COLUMNS.len() }];
+        table::head(ui, columns);
         if self.shown.is_empty() {
             ui.add_space(SPACE[1]);
             widgets::weak(
@@ -98,12 +100,17 @@ impl List {
         let count = self.shown.len();
         let number = |i: usize| self.shown.get(count - 1 - i).copied();
         let colors = Kind::ALL.map(|kind| kind.color(ui));
-        let shown = table::rows(ui, "decisions", &COLUMNS, count, |i| {
+        let shown = table::rows(ui, "decisions", columns, count, |i| {
             let decision = ring.get(number(i)?)?;
             let same = selected.code.is_some() && selected.code == code(decision);
             let color = colors[Kind::of(&decision.event.what).index()];
             Some((cells(decision, color).into(), same))
         });
+        if let Some((row, response)) = &shown.pointed
+            && let Some(decision) = number(*row).and_then(|n| ring.get(n))
+        {
+            response.clone().on_hover_text(sentence(decision));
+        }
         if let Some(decision) = shown.clicked.and_then(number).and_then(|n| ring.get(n)) {
             let now = view.selection.now();
             let (code, pc) = code(decision).map_or((now.code, now.pc), |pa| (Some(pa), None));
@@ -138,7 +145,7 @@ fn code(decision: &Decision) -> Option<u64> {
 fn cells(decision: &Decision, color: Color32) -> [Cell; 6] {
     let event = &decision.event;
     let title = Kind::of(&event.what).title();
-    let words = format!("{title}: {}", kind::reason(&event.what));
+    let words = format!("{title} {}", kind::reason(&event.what));
     let compile = (event.compile_ns > 0).then(|| three_digits(event.compile_ns as f64 / 1e3));
     // Where nothing can be queued the number would only be noise.
     let queued = !matches!(event.what, What::Tier1 { .. } | What::Invalidated { .. } | What::Evicted { .. });
@@ -146,10 +153,25 @@ fn cells(decision: &Decision, color: Color32) -> [Cell; 6] {
         clock_tenths(decision.guest_ns).into(),
         code(decision).map_or_else(String::new, |pa| format!("{pa:#x}")).into(),
         Cell { text: words, dot: Some(color), bar: None },
-        if queued { grouped(event.queued.into()) } else { String::new() }.into(),
         compile.unwrap_or_default().into(),
         kind::saving(&event.what).unwrap_or_default().into(),
+        if queued { grouped(event.queued.into()) } else { String::new() }.into(),
     ]
+}
+
+/// All about a decision.
+fn sentence(decision: &Decision) -> String {
+    let event = &decision.event;
+    let kind = Kind::of(&event.what);
+    let (at, reason) = (clock_tenths(decision.guest_ns), kind::reason(&event.what));
+    let mut words = format!("{} At {at}, {reason}.", kind.about());
+    if event.compile_ns > 0 {
+        words += &format!(" Compiled in {} µs.", three_digits(event.compile_ns as f64 / 1e3));
+    }
+    if let Some(saving) = kind::saving(&event.what) {
+        words += &format!(" Saves an estimated {saving} ms; {} in the queue.", grouped(event.queued.into()));
+    }
+    words
 }
 
 /// How many there are, and how many wait for the reader.
@@ -161,7 +183,7 @@ fn note(ui: &mut Ui, count: usize, newer: u64) {
             widgets::note(ui, format!("{} shown, newest first", grouped(count as u64)));
             if newer > 0 {
                 ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                    widgets::note(ui, format!("{} newer wait until you leave the list", grouped(newer)));
+                    widgets::note(ui, format!("{} newer wait", grouped(newer)));
                 });
             }
         },
