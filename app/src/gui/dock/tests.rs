@@ -20,7 +20,7 @@ fn panels_open_and_close_and_say_what_they_want() {
     dock.toggle(TERMINAL);
     assert!(dock.tree.tiles.find_pane(&TERMINAL).is_some());
     dock.apply(Preset::Engine);
-    assert_eq!(open(&dock), ["engine", "caches", "promotions"]);
+    assert_eq!(open(&dock), ["engine", "caches", "hot", "promotions"]);
     dock.apply(Preset::Guest);
     assert!(open(&dock).is_empty());
 }
@@ -33,7 +33,7 @@ fn the_layout_is_remembered() {
     dock.apply(Preset::Engine);
     dock.toggle("caches");
     drop(dock);
-    assert_eq!(open(&Dock::new(2, Some(file.clone()))), ["engine", "promotions"]);
+    assert_eq!(open(&Dock::new(2, Some(file.clone()))), ["engine", "hot", "promotions"]);
     std::fs::write(&file, "{").expect("written");
     assert!(open(&Dock::new(3, Some(file))).is_empty());
 }

@@ -71,8 +71,8 @@ pub fn all() -> Vec<Box<dyn Panel>> {
     vec![
         Box::new(engine::Engine::default()),
         Box::new(caches::Caches),
-        Box::new(promotions::Promotions::default()),
         Box::new(hot::HotSpots::default()),
+        Box::new(promotions::Promotions::default()),
         Box::new(inspector::Inspector::default()),
         Box::new(flame::Flame::default()),
         Box::new(traps::Traps::default()),
