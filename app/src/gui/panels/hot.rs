@@ -231,7 +231,7 @@ impl HotSpots {
             let samples = grouped(table.time().into());
             let text = self.note.clone().unwrap_or_else(|| {
                 let names = view.spots.map(Spots::names_from).filter(|n| !n.is_empty());
-                let names = names.map_or_else(|| "no symbols found".to_owned(), |n| n);
+                let names = names.unwrap_or_else(|| "no symbols found".to_owned());
                 format!("{count} rows, {samples} samples in {} s, {names}", WINDOW.as_secs())
             });
             ui.add(
